@@ -1,0 +1,1 @@
+"""The official Kling API for onetake."""

@@ -1,0 +1,138 @@
+"""The vendor's codes, in one table, and what each means for the caller and for the job.
+
+Facts: error page of the vendor, identical since 2024; read 2026-09-20. A failed *task* has no
+code, only words (`task_failure`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from onetake.errors import (
+    AuthenticationError,
+    ConcurrencyExceeded,
+    ContentRejected,
+    InsufficientCredits,
+    JobFailed,
+    OnetakeError,
+    ProviderUnavailable,
+    RateLimited,
+    RequestError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row.
+
+    Attributes:
+        http: HTTP status that it comes with.
+        error: the neutral error.
+        meaning: in our words.
+        wait: the same request may be sent again after a pause.
+        hint: what to do.
+        may_exist: a task may exist after this answer to a create.
+    """
+
+    http: int
+    error: Callable[..., OnetakeError]
+    meaning: str
+    wait: bool = False
+    hint: str | None = None
+    may_exist: bool = False
+
+
+_KEY = "Check the key at https://kling.ai/dev/api-key; keys belong to one region."
+_SAFETY = "Change the prompt or the picture."
+
+CODES: dict[int, Code] = {
+    1000: Code(401, AuthenticationError, "authentication failed", hint=_KEY),
+    1001: Code(401, AuthenticationError, "no credentials were sent", hint=_KEY),
+    1002: Code(401, AuthenticationError, "the credentials are not valid", hint=_KEY),
+    1003: Code(401, AuthenticationError, "the token is not valid yet", hint="Set the clock."),
+    1004: Code(401, AuthenticationError, "the token has expired", hint="Set the clock."),
+    1100: Code(429, InsufficientCredits, "there is a problem with the account"),
+    1101: Code(429, InsufficientCredits, "the account is in arrears", hint="Pay the open bill."),
+    1102: Code(
+        429,
+        InsufficientCredits,
+        "no pack or balance is left for this kind of product",
+        hint="Packs count by product: a video pack does not pay for pictures.",
+    ),
+    1103: Code(403, AuthenticationError, "the account may not use this model or API"),
+    1200: Code(400, RequestError, "the request is malformed"),
+    1201: Code(400, RequestError, "a parameter was refused"),
+    1202: Code(404, RequestError, "the method is wrong for this path"),
+    1203: Code(404, RequestError, "the resource does not exist"),
+    1300: Code(400, ContentRejected, "the platform's policy refused it", hint=_SAFETY),
+    1301: Code(400, ContentRejected, "the content check refused it", hint=_SAFETY),
+    1302: Code(429, RateLimited, "too many requests in a short time", wait=True),
+    1303: Code(429, ConcurrencyExceeded, "all slots of the pack are in use", wait=True),
+    1304: Code(429, AuthenticationError, "this address is not on the account's IP list"),
+    5000: Code(500, ProviderUnavailable, "internal error", may_exist=True),
+    5001: Code(503, ProviderUnavailable, "temporarily unavailable", may_exist=True),
+    5002: Code(504, ProviderUnavailable, "timed out internally", may_exist=True),
+}
+
+_NO_AK_SK = "does not support AK/SK"
+
+
+def error_of(code: int, message: str) -> OnetakeError | None:
+    """Return the neutral error of a code, or None for a code that is not documented."""
+    row = CODES.get(code)
+    if row is None:
+        return None
+    return row.error(
+        f"kling: {row.meaning} (code {code}: {message}).",
+        provider="kling",
+        vendor_code=str(code),
+        vendor_message=message,
+        task_state="may_exist" if row.may_exist else "not_created",
+        billed="unknown" if row.may_exist else "no",
+        hint=_hint(code, message, row),
+    )
+
+
+def _hint(code: int, message: str, row: Code) -> str | None:
+    if code == 1002 and _NO_AK_SK in message:
+        return (
+            "The new API takes an API key, not an access key with a secret; "
+            "make one at https://kling.ai/dev/api-key and set KLING_API_KEY."
+        )
+    if code == 1201 and "has been discontinued" in message:
+        return "`onetake models list -p kling` shows the current models."
+    return row.hint
+
+
+def is_duplicate(code: int, message: str) -> bool:
+    """Say whether a refusal means that a task with our id exists already."""
+    return code == 1201 and "already exists" in message.lower()
+
+
+def is_not_found(code: int, message: str) -> bool:
+    """Say whether a refusal means that there is no such task."""
+    return code in (1201, 1203) and "not found" in message.lower()
+
+
+_MODERATION = ("risk control", "sensitive", "content security", "violat", "policy")
+
+
+def task_failure(message: str, **identity: Any) -> OnetakeError:
+    """Return the error of a task that the vendor accepted and failed.
+
+    The record carries only words. Failed tasks were seen to be billed 0 (one source, several
+    runs, 2026-09-28); not documented, so ``billed`` stays unknown.
+    """
+    text = message or "the vendor gives no reason"
+    fields = {
+        "provider": "kling",
+        "vendor_message": message,
+        "task_state": "exists",
+        "billed": "unknown",
+        **identity,
+    }
+    if any(word in text.lower() for word in _MODERATION):
+        return ContentRejected(f"kling: the content check refused it ({text}).", **fields)
+    return JobFailed(f"kling: the task failed ({text}).", **fields)

@@ -1,0 +1,313 @@
+"""What exists: provider cards, model cards, and looking a model up by name.
+
+A `ProviderCard` is everything that listing and pricing need, as text, so that neither imports a
+driver or a vendor SDK. Model cards are data files (TOML) beside each provider.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import importlib.resources
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from onetake.credentials import Alternative
+from onetake.errors import ConfigurationError, UnknownModel
+
+DRIVER_API_VERSION = 1
+"""Version of the contract in `onetake.driver`; a card of another major version is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderCard:
+    """A provider, described without importing it.
+
+    Attributes:
+        name: the word for it everywhere: ``fal``, ``kling``.
+        display_name: for people.
+        docs_url: where to read on.
+        package: import package holding ``catalog/*.toml`` and ``prices.toml``.
+        driver: ``module:Class`` of the driver, imported on first use.
+        dialect: ``module:function`` of the sandbox dialect, or None.
+        credentials: alternatives of fields that belong together, best first.
+        sandbox_credentials: what the sandbox accepts when nothing else is given.
+        regions: region name to API host; the first is the default.
+        sandbox_hosts: vendor host to path prefix on a sandbox.
+        distribution: name of the package to install, for messages.
+        look_batch: how many tasks one ``look`` may ask for.
+        backends: async libraries that the driver runs on.
+        passes_unknown: ids with a slash that no card knows are passed to the vendor as they are.
+        key_help: where to get credentials.
+        currencies: region name to the currency it is billed in.
+        driver_api: `DRIVER_API_VERSION` that the driver was written for.
+    """
+
+    name: str
+    display_name: str
+    docs_url: str
+    package: str
+    driver: str
+    credentials: tuple[Alternative, ...]
+    regions: Mapping[str, str]
+    distribution: str
+    dialect: str | None = None
+    sandbox_credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sandbox_hosts: Mapping[str, str] = field(default_factory=dict)
+    look_batch: int = 1
+    backends: tuple[str, ...] = ("asyncio", "trio")
+    passes_unknown: bool = False
+    key_help: str = ""
+    currencies: Mapping[str, str] = field(default_factory=dict)
+    driver_api: int = DRIVER_API_VERSION
+
+    @property
+    def default_region(self) -> str:
+        """The region used when none is named."""
+        return next(iter(self.regions))
+
+    def host(self, region: str | None) -> str:
+        """Return the API host of a region.
+
+        Raises:
+            ConfigurationError: the provider has no such region.
+        """
+        name = region or self.default_region
+        if name not in self.regions:
+            raise ConfigurationError(
+                f"region: {self.name} has no region {name!r}; it is one of "
+                f"{', '.join(self.regions)}."
+            )
+        return self.regions[name]
+
+
+class InputSlot(BaseModel):
+    """One slot for input files: what it takes and how much."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["image", "video", "audio"]
+    required: bool = False
+    count: int = 1
+    """How many files at most."""
+    formats: tuple[str, ...] = ()
+    """Media types that the vendor takes; empty: not stated."""
+    max_bytes: int | None = None
+    min_side: int | None = None
+    """Smallest width and height in pixels."""
+    max_ratio: float | None = None
+    """Largest ratio of the longer to the shorter side."""
+    needs: Mapping[str, Any] = Field(default_factory=dict)
+    """Parameter values that filling this slot calls for, as the vendor documents it."""
+
+
+class ParameterSpec(BaseModel):
+    """One parameter of a model, in neutral words."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: Literal["integer", "number", "string", "boolean", "array", "object"]
+    choices: tuple[int | float | str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    default: Any = None
+    """What the vendor does when it is absent; never sent by us."""
+    description: str = ""
+
+    def allowed(self) -> str:
+        """Say in words what is allowed."""
+        if self.choices:
+            return ", ".join(str(choice) for choice in self.choices)
+        if self.minimum is not None and self.maximum is not None:
+            return f"{self.minimum:g} to {self.maximum:g}"
+        return {"boolean": "true or false"}.get(self.type, f"a value of type {self.type}")
+
+
+class ModelCard(BaseModel):
+    """A model of one provider: its names, inputs, parameters and manners."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: str = ""
+    name: str
+    """Neutral name; the same for the same model at every provider."""
+    vendor_id: str
+    aliases: tuple[str, ...] = ()
+    """Further names of exactly this card."""
+    groups: tuple[str, ...] = ()
+    """Names shared with sibling cards; request and assets decide which card is meant."""
+    family: str = ""
+    """Generation, such as ``v2.6``: what is compared with what."""
+    tier: str = ""
+    """``std``, ``pro``, ``4k`` or ``master``; what ``mode`` selects inside a group."""
+    task: str
+    """``text-to-video``, ``image-to-video`` …"""
+    resolution: str | None = None
+    """Output class, when the card has only one."""
+    fixed: Mapping[str, Any] = Field(default_factory=dict)
+    """Parameters that cannot be chosen and what they always are, such as ``audio = false``."""
+    status: Literal["current", "legacy", "discontinued"] = "current"
+    successor: str | None = None
+    notice: str | None = None
+    """Something to know before paying; becomes a note on the job."""
+    resend: Literal["safe", "lookup", "none"] = "none"
+    """``safe``: the vendor keeps our id unique, the same id may be sent again;
+    ``lookup``: a lost submission can be looked for; ``none``: neither."""
+    typical_seconds: float = 90.0
+    """Usual run time; paces the looks."""
+    prompt_required: bool = True
+    prompt_max: int | None = None
+    negative_prompt: bool = False
+    aspect_from_image: bool = False
+    """The output follows the picture; there is no aspect ratio to ask for."""
+    inputs: Mapping[str, InputSlot] = Field(default_factory=dict)
+    parameters: Mapping[str, ParameterSpec] = Field(default_factory=dict)
+    checked_on: str = ""
+    source: str = ""
+    wire: Mapping[str, Any] = Field(default_factory=dict)
+    """For the driver alone."""
+    catalogued: bool = True
+    """False for a vendor id that passed through without a card."""
+
+    @property
+    def output(self) -> str:
+        """Kind of output: ``video``, ``image`` or ``audio``."""
+        return self.task.rpartition("-to-")[2]
+
+    def parameter_model(self) -> type[BaseModel]:
+        """The parameters as a pydantic model: JSON Schema, forms and checks come from it."""
+        return _parameter_model(self.name, tuple(sorted(self.parameters.items())))
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that means exactly this card."""
+        return (self.name, self.vendor_id, *self.aliases)
+
+
+_PYTHON_TYPES: dict[str, Any] = {
+    "integer": int,
+    "number": float,
+    "string": str,
+    "boolean": bool,
+    "array": list[Any],
+    "object": dict[str, Any],
+}
+
+
+def _parameter_model(name: str, specs: tuple[tuple[str, ParameterSpec], ...]) -> type[BaseModel]:
+    fields: dict[str, Any] = {}
+    for key, spec in specs:
+        kind = Literal[spec.choices] if spec.choices else _PYTHON_TYPES[spec.type]
+        fields[key] = (
+            kind | None,
+            Field(
+                default=None,
+                ge=spec.minimum,
+                le=spec.maximum,
+                description=spec.description,
+                json_schema_extra={"vendor_default": spec.default},
+            ),
+        )
+    title = f"Parameters of {name}"
+    return create_model(title, __config__=ConfigDict(extra="forbid", title=title), **fields)
+
+
+class Catalog:
+    """The model cards of one provider."""
+
+    def __init__(self, provider: ProviderCard, cards: Sequence[ModelCard]) -> None:
+        self.provider = provider
+        self.cards = tuple(cards)
+        self._exact = {name.lower(): card for card in self.cards for name in card.names()}
+        self._groups: dict[str, list[ModelCard]] = {}
+        for card in self.cards:
+            for group in card.groups:
+                self._groups.setdefault(group.lower(), []).append(card)
+
+    def find(self, name: str) -> list[ModelCard]:
+        """Return the cards that a name can mean: one, several (a group), or none."""
+        wanted = name.strip().lower()
+        if wanted in self._groups:
+            return self._groups[wanted]
+        exact = self._exact.get(wanted)
+        return [] if exact is None else [exact]
+
+    def passed_through(self, vendor_id: str, task: str) -> ModelCard:
+        """Return a card for a vendor id that the catalog does not know."""
+        return ModelCard(
+            provider=self.provider.name,
+            name=vendor_id,
+            vendor_id=vendor_id,
+            task=task,
+            prompt_required=False,
+            negative_prompt=True,
+            catalogued=False,
+        )
+
+    def unknown(self, name: str) -> UnknownModel:
+        """Return the error for an unknown name, with its neighbours."""
+        return UnknownModel(
+            f"model: {self.provider.name} has no model {name!r}.",
+            provider=self.provider.name,
+            hint=_did_you_mean(name, [*self._exact, *self._groups])
+            or f"`onetake models list -p {self.provider.name}` shows what there is.",
+        )
+
+
+def _did_you_mean(name: str, known: Sequence[str]) -> str | None:
+    close = difflib.get_close_matches(name.lower(), sorted(set(known)), n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(close)}?" if close else None
+
+
+@functools.cache
+def load_catalog(package: str) -> tuple[ModelCard, ...]:
+    """Read every ``catalog/*.toml`` of a package, in order of file name.
+
+    Raises:
+        ConfigurationError: a file is not valid, naming it.
+    """
+    cards: list[ModelCard] = []
+    folder = importlib.resources.files(package) / "catalog"
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if not file.name.endswith(".toml"):
+            continue
+        try:
+            data = tomllib.loads(file.read_text("utf-8"))
+            cards.extend(ModelCard(**entry) for entry in expand(data))
+        except ValueError as error:
+            raise ConfigurationError(f"{package}/catalog/{file.name}: {error}") from error
+    return tuple(cards)
+
+
+def expand(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Apply a file's ``[defaults.NAME]`` tables to the models that name them in ``like``.
+
+    A model's own tables win; ``parameters``, ``inputs`` and ``wire`` are merged by entry.
+    """
+    defaults: Mapping[str, Mapping[str, Any]] = data.get("defaults", {})
+    entries = []
+    for model in data.get("model", []):
+        entry: dict[str, Any] = {}
+        for name in model.get("like", []):
+            entry = _merged(entry, defaults[name])
+        entries.append(_merged(entry, {key: model[key] for key in model if key != "like"}))
+    return entries
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        if key in ("parameters", "inputs", "wire") and key in merged:
+            merged[key] = {**merged[key], **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def catalog_of(card: ProviderCard) -> Catalog:
+    """Return the catalog of a provider."""
+    cards = load_catalog(card.package)
+    return Catalog(card, [model.model_copy(update={"provider": card.name}) for model in cards])

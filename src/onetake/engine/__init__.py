@@ -1,0 +1,1 @@
+"""The engine: intent, one POST, watching, delivery. Every mode of onetake runs through it."""

@@ -1,0 +1,175 @@
+"""Delivery: from the vendor's link to a whole, measured file of our own.
+
+A file is streamed to a temporary name, resumed where it broke off, checked, hashed, flushed,
+and only then named after its content. A failure here never fails the job: it stays
+``succeeded`` and can be resumed, because it is paid.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from onetake.clock import Clock
+from onetake.driver import Driver, RemoteFile, Snapshot
+from onetake.engine import pacing
+from onetake.engine.journal import Journal
+from onetake.engine.measuring import measure
+from onetake.errors import DeliveryError, OnetakeError
+from onetake.files import sha256_of, sync_folder, temporary_name
+from onetake.http import build_client
+from onetake.job import Delivery
+from onetake.ledger.records import JobRecord
+from onetake.result import Artifact
+
+log = logging.getLogger("onetake.engine")
+ATTEMPTS = 5
+
+
+class _Expired(Exception):  # noqa: N818 - a signal: ask the vendor for a fresh link
+    """The link no longer works."""
+
+
+class Deliverer:
+    """Downloads the outputs of finished jobs into the managed media folder."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        journal: Journal,
+        transport: httpx.AsyncBaseTransport,
+        folder: Path,
+        clock: Clock,
+        timeout: float,
+    ) -> None:
+        self._driver = driver
+        self._journal = journal
+        self._folder = folder
+        self._clock = clock
+        self._client = build_client(transport, timeout=timeout)
+        self._client.follow_redirects = True  # links of CDNs may redirect; nothing is paid here
+
+    async def deliver(self, record: JobRecord) -> JobRecord:
+        """Fetch every output of a succeeded job.
+
+        Raises:
+            DeliveryError: not possible now; the job stays ``succeeded``.
+        """
+        try:
+            artifacts = await self._fetch_all(record)
+        except (OnetakeError, OSError) as error:
+            raise self._failed(record, error) from error
+        values = {"artifacts": [artifact.to_json() for artifact in artifacts]}
+        return await self._journal.move(
+            record, "delivered", delivery=Delivery.DELIVERED, error=None, **values
+        )
+
+    async def _fetch_all(self, record: JobRecord) -> list[Artifact]:
+        if not record.remote_files:
+            raise DeliveryError("the vendor finished the job but names no output file.")
+        try:
+            return [await self._fetch(item) for item in record.remote_files]
+        except _Expired:
+            fresh = await self._fresh_links(record)
+        try:
+            return [await self._fetch(item) for item in fresh]
+        except _Expired as expired:
+            raise DeliveryError(f"the vendor's link no longer works ({expired}).") from expired
+
+    async def _fresh_links(self, record: JobRecord) -> tuple[RemoteFile, ...]:
+        task = record.vendor_task
+        answer = (await self._driver.look([task])).get(task.id)
+        if isinstance(answer, Snapshot) and answer.outputs:
+            return answer.outputs
+        raise DeliveryError("the vendor's link no longer works, and it gives no new one.")
+
+    def _failed(self, record: JobRecord, error: Exception) -> DeliveryError:
+        reason = error.message if isinstance(error, OnetakeError) else _os_reason(error)
+        return DeliveryError(
+            f"job {record.id} is finished and paid, but its file is not here yet: {reason}",
+            provider=record.account.provider,
+            job_id=record.id,
+            token=record.token,
+            hint=f"Run `onetake jobs resume {record.id}` to fetch it.",
+        )
+
+    async def _fetch(self, remote: RemoteFile) -> Artifact:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = temporary_name(self._folder / "download")
+        try:
+            await self._download(remote, part)
+            return await anyio.to_thread.run_sync(self._store, remote, part)
+        finally:
+            part.unlink(missing_ok=True)
+
+    async def _download(self, remote: RemoteFile, part: Path) -> None:
+        """Stream to ``part``; after a break go on from where it broke."""
+        for attempt in range(ATTEMPTS):
+            try:
+                if await self._stream(remote.url, part):
+                    return
+                reason = "the connection ended before the file was whole"
+            except httpx.HTTPError as error:
+                reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            log.info("download broke off (%s), attempt %d of %d", reason, attempt + 1, ATTEMPTS)
+            if attempt + 1 < ATTEMPTS:
+                await self._clock.sleep(pacing.backoff(attempt))
+        raise DeliveryError(f"the download broke off {ATTEMPTS} times ({reason}).")
+
+    async def _stream(self, url: str, part: Path) -> bool:
+        have = part.stat().st_size if part.exists() else 0
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        async with self._client.stream("GET", url, headers=headers) as response:
+            if response.status_code in (401, 403, 404, 410):
+                raise _Expired(f"HTTP {response.status_code}")
+            if response.status_code not in (200, 206):
+                raise httpx.HTTPError(f"HTTP {response.status_code}")
+            mode = "ab" if response.status_code == 206 else "wb"
+            expected = _expected_size(response, have)
+            async with await anyio.open_file(part, mode) as file:
+                async for chunk in response.aiter_raw(1 << 16):
+                    await file.write(chunk)
+        return expected is None or part.stat().st_size == expected
+
+    def _store(self, remote: RemoteFile, part: Path) -> Artifact:
+        facts = measure(part, remote.media_type)
+        digest = sha256_of(part)
+        path = self._folder / digest[:2] / f"{digest}{facts.suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+        sync_folder(path.parent)
+        return Artifact(
+            path=path,
+            url=remote.url,
+            media_type=facts.media_type,
+            bytes=path.stat().st_size,
+            sha256=digest,
+            width=facts.width,
+            height=facts.height,
+            duration=facts.duration,
+        )
+
+    async def aclose(self) -> None:
+        """Close the download client."""
+        await self._client.aclose()
+
+
+def _expected_size(response: httpx.Response, have: int) -> int | None:
+    length = response.headers.get("content-length")
+    if length is None:
+        return None
+    return int(length) + (have if response.status_code == 206 else 0)
+
+
+def _os_reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}."
+    return str(error)

@@ -1,0 +1,181 @@
+"""``run_job``: the one way in which a job goes on, whoever asks.
+
+It reads the job from the ledger, takes the one step that its state calls for, and repeats, until
+the goal is reached. Every step is a compare-and-set, so it may be called again at any moment,
+from any process, after any crash.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import anyio
+
+from onetake.clock import Clock
+from onetake.driver import Driver
+from onetake.engine.delivery import Deliverer
+from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.submission import Intent, Submitter
+from onetake.engine.watching import OnUpdate, Watcher
+from onetake.errors import JobTimeout, OnetakeError
+from onetake.job import Delivery, JobState, Submission, TaskStatus
+from onetake.ledger.records import JobRecord
+
+Goal = Literal["accepted", "delivered"]
+Step = Literal["send", "reconcile", "watch", "deliver"]
+_FOREIGN_POLL = 1.0
+"""Seconds between two looks into the ledger while another process works on a job."""
+
+
+def next_step(record: JobRecord) -> Step | None:
+    """Return the step that a job's state calls for; None when it has ended."""
+    if record.submission is Submission.INTENT:
+        return "send"
+    if record.submission in (Submission.SENDING, Submission.UNKNOWN):
+        return "reconcile"
+    if record.submission is not Submission.ACCEPTED:
+        return None
+    if record.task in (None, TaskStatus.QUEUED, TaskStatus.RUNNING):
+        return "watch"
+    if record.task is TaskStatus.SUCCEEDED and record.delivery is Delivery.PENDING:
+        return "deliver"
+    return None
+
+
+class Engine:
+    """Everything that works on the jobs of one account in one event loop."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        journal: Journal,
+        submitter: Submitter,
+        watcher: Watcher,
+        deliverer: Deliverer,
+        clock: Clock,
+    ) -> None:
+        self.driver = driver
+        self.journal = journal
+        self._submitter = submitter
+        self._watcher = watcher
+        self._deliverer = deliverer
+        self._clock = clock
+        self._locks: weakref.WeakValueDictionary[str, anyio.Lock] = weakref.WeakValueDictionary()
+        self._working: Counter[str] = Counter()
+
+    async def intend(self, intent: Intent) -> JobRecord:
+        """Write the intent for a request, or find its job."""
+        return await self._submitter.intend(intent)
+
+    async def run_job(
+        self,
+        job_id: str,
+        *,
+        goal: Goal = "delivered",
+        deadline: float | None = None,
+        on_update: OnUpdate | None = None,
+    ) -> JobRecord:
+        """Bring a job forward until the goal, or to its end.
+
+        Args:
+            job_id: our id.
+            goal: ``accepted`` stops once the vendor has it.
+            deadline: seconds since the epoch at which the caller's patience ends.
+            on_update: called with the job at every change.
+
+        Raises:
+            OnetakeError: what the job ended with, or why it cannot go on now.
+        """
+        reported: JobState | None = None
+        while True:
+            record = await self.journal.get(job_id)
+            if on_update is not None and record.state is not reported:
+                on_update(record.job())
+            reported = record.state
+            step = next_step(record)
+            if step is None or (goal == "accepted" and step in ("watch", "deliver")):
+                return ended(record)
+            if deadline is not None and self._clock.now() >= deadline:
+                raise timed_out(record)
+            try:
+                await self._take(step, record, deadline, on_update)
+            except Overtaken:
+                continue  # somebody else changed it: read again
+
+    async def _take(
+        self, step: Step, record: JobRecord, deadline: float | None, on_update: OnUpdate | None
+    ) -> None:
+        async with self._owned(record.id) as owned:
+            if owned is None:
+                await self._clock.sleep(_FOREIGN_POLL)
+            elif step == "watch":
+                await self._watcher.until_ended(owned, deadline, on_update)
+            else:
+                await self._exclusively(step, owned)
+
+    async def _exclusively(self, step: Step, record: JobRecord) -> None:
+        lock = self._locks.setdefault(record.id, anyio.Lock())
+        async with lock:
+            current = await self.journal.get(record.id)
+            if next_step(current) != step:
+                return  # another caller in this loop took the step
+            if step == "send":
+                await self._submitter.send(current)
+            elif step == "reconcile":
+                await self._submitter.reconcile(current)
+            else:
+                await self._deliverer.deliver(current)
+
+    @contextlib.asynccontextmanager
+    async def _owned(self, job_id: str) -> AsyncIterator[JobRecord | None]:
+        """Own the job while at least one caller in this loop works on it."""
+        record = await self.journal.claim(job_id)
+        if record is None:
+            yield None
+            return
+        self._working[job_id] += 1
+        try:
+            yield record
+        finally:
+            self._working[job_id] -= 1
+            if not self._working[job_id]:
+                del self._working[job_id]
+                with anyio.CancelScope(shield=True):
+                    await self.journal.release(job_id)
+
+    async def aclose(self) -> None:
+        """Close the driver and the download client."""
+        with anyio.CancelScope(shield=True):
+            await self._deliverer.aclose()
+            await self.driver.aclose()
+
+
+def ended(record: JobRecord) -> JobRecord:
+    """Return a job that did not fail; raise the failure of one that did."""
+    bad = (JobState.FAILED, JobState.REFUSED, JobState.CANCELLED, JobState.ABANDONED)
+    if record.state not in bad:
+        return record
+    if record.error is None:
+        raise OnetakeError(
+            f"job {record.id} was {record.state.value}.",
+            provider=record.account.provider,
+            job_id=record.id,
+        )
+    error = OnetakeError.from_record(record.error)
+    error.job_id, error.token = record.id, record.token
+    raise error
+
+
+def timed_out(record: JobRecord) -> JobTimeout:
+    """Return the error for a caller whose patience ended."""
+    return JobTimeout(
+        f"job {record.id} is {record.state.value}; it goes on at the vendor.",
+        provider=record.account.provider,
+        job_id=record.id,
+        token=record.token,
+        hint=f"Come back with `onetake jobs wait {record.id}`.",
+    )

@@ -1,0 +1,371 @@
+"""From the intent to the vendor's task id: at most one POST that can be paid.
+
+The intent is on disk before anything is sent, ``sending`` is on disk before the POST, and the
+task id is on disk before anything else happens. What becomes of a POST is sorted by the driver
+into four outcomes, each with its own step in the ledger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import sqlalchemy as sa
+
+from onetake.clock import Clock
+from onetake.driver import Driver, PreparedAsset, Task
+from onetake.engine import bodies, pacing
+from onetake.engine.journal import Journal
+from onetake.errors import (
+    KeyConflict,
+    LedgerError,
+    NotSent,
+    OnetakeError,
+    Refused,
+    SubmissionUnknown,
+)
+from onetake.files import write_atomic
+from onetake.fitting import FittedRequest
+from onetake.job import Delivery, Submission, TaskStatus, new_job_id
+from onetake.ledger import store
+from onetake.ledger.records import Account, JobRecord
+from onetake.settings import Settings
+
+log = logging.getLogger("onetake.engine")
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What `Submitter.intend` writes down.
+
+    Attributes:
+        fitted: the request.
+        estimate: its estimate as plain JSON.
+        typical_seconds: usual run time in this environment.
+        retry: the key's ended job may be followed by a child.
+        reuse: a delivered job that asked for exactly the same may be returned.
+    """
+
+    fitted: FittedRequest
+    estimate: Mapping[str, Any]
+    typical_seconds: float
+    retry: bool = False
+    reuse: bool = False
+
+
+class Submitter:
+    """Writes intents and sends them."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        journal: Journal,
+        account: Account,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self._driver = driver
+        self._journal = journal
+        self._account = account
+        self._settings = settings
+        self._clock = clock
+        self._blobs = bodies.BlobStore(settings.home / "blobs")
+        self._verified = False
+
+    async def intend(self, intent: Intent) -> JobRecord:
+        """Return the job for a request: the one that its key names, or a new intent.
+
+        Raises:
+            KeyConflict: the key was used for another request.
+            OnetakeError: the request cannot be expressed, or its files cannot be made ready.
+        """
+        known = await self._known(intent)
+        if known is not None:
+            return known
+        job_id = new_job_id(self._clock.now())
+        await self._verify()
+        values = await self._values(intent, job_id)
+        record, created = await self._journal.ledger.run(
+            lambda connection: self._insert(connection, intent, job_id, values)
+        )
+        if created:
+            self._journal.tell(record, "intended", None)
+        return record
+
+    async def _verify(self) -> None:
+        """Let a wrong key show before anything is uploaded, written or paid."""
+        if not self._verified:
+            await self._driver.verify()
+            self._verified = True
+
+    async def _known(self, intent: Intent) -> JobRecord | None:
+        return await self._journal.ledger.run(lambda connection: self._find(connection, intent))
+
+    def _find(self, connection: sa.Connection, intent: Intent) -> JobRecord | None:
+        account = store.account_id(connection, self._account)
+        key, wanted = intent.fitted.key, fingerprint(intent.fitted)
+        if key is not None:
+            record = store.by_key(connection, account, key)
+            if record is not None:
+                _same_request(record, wanted)
+                return None if record.state.ended and intent.retry and record.error else record
+        if intent.reuse:
+            for record in store.by_fingerprint(connection, account, wanted):
+                if record.delivery is Delivery.DELIVERED or not record.state.ended:
+                    return record
+        return None
+
+    async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
+        fitted = intent.fitted
+        prepared = [
+            await self._driver.prepare_asset(asset, fitted.card) for asset in fitted.assets
+        ]
+        submission = self._driver.prepare(fitted, job_id, prepared)
+        await anyio.to_thread.run_sync(self._keep_blobs, prepared)
+        stored = bodies.stored_form(dataclasses.asdict(dataclasses.replace(submission, body={})))
+        stored["body"] = bodies.stored_form(submission.body)
+        body = await anyio.to_thread.run_sync(bodies.encode, stored["body"], self._blobs.read)
+        now = self._clock.now()
+        return {
+            "id": job_id,
+            "key": fitted.key,
+            "key_current": True,
+            "model": fitted.card.name,
+            "fingerprint": fingerprint(fitted),
+            "request": _described(fitted),
+            "submission_body": stored,
+            "body_sha256": hashlib.sha256(body).hexdigest(),
+            "resend": fitted.card.resend,
+            "typical_seconds": intent.typical_seconds,
+            "submission": Submission.INTENT.value,
+            "delivery": Delivery.PENDING.value,
+            "estimate": dict(intent.estimate),
+            "artifacts": [],
+            "notes": [*fitted.notes, *submission.notes],
+            "created_at": now,
+            "updated_at": now,
+        }
+
+    def _keep_blobs(self, prepared: list[PreparedAsset]) -> None:
+        for item in prepared:
+            if not isinstance(item.value, str) and item.asset.data is not None:
+                self._blobs.keep(item.asset.sha256, item.asset.data)
+
+    def _insert(
+        self, connection: sa.Connection, intent: Intent, job_id: str, values: dict[str, Any]
+    ) -> tuple[JobRecord, bool]:
+        """Insert the intent, unless another worker was faster with the same key."""
+        known = self._find(connection, intent)
+        if known is not None:
+            return known, False
+        account = store.account_id(connection, self._account)
+        parent = None
+        if intent.fitted.key is not None:
+            parent = store.by_key(connection, account, intent.fitted.key)
+            if parent is not None:
+                store.release_key(connection, parent.id)
+        parent_id = None if parent is None else parent.id
+        store.insert(connection, {**values, "account_id": account, "parent_id": parent_id})
+        store.note(connection, job_id, values["created_at"], "intended", {})
+        record = store.get(connection, job_id)
+        assert record is not None
+        return record, True
+
+    async def send(self, record: JobRecord) -> JobRecord:
+        """POST an intent, once; wait and go on only where nothing can have been created.
+
+        Raises:
+            OnetakeError: the vendor refused, or could not be reached within the patience.
+        """
+        give_up_at = self._clock.now() + self._settings.submit_patience
+        attempt = 0
+        while True:
+            with anyio.CancelScope(shield=True):
+                record, error = await self._attempt(record)
+            if record.submission is not Submission.INTENT:
+                return record
+            assert error is not None
+            pause = pacing.backoff(attempt, getattr(error, "retry_after", None))
+            if self._clock.now() + pause > give_up_at:
+                return await self._journal.move(
+                    record, "gave_up", submission=Submission.REFUSED, error=_told(error, record)
+                )
+            log.info("job %s was not accepted, trying again in %.1f s: %s", record.id, pause, error)
+            await self._clock.sleep(pause)
+            await self._journal.renew([record.id])
+            attempt += 1
+
+    async def _attempt(self, record: JobRecord) -> tuple[JobRecord, OnetakeError | None]:
+        body = await anyio.to_thread.run_sync(
+            bodies.encode, record.submission_body["body"], self._blobs.read
+        )
+        now = self._clock.now()
+        record = await self._journal.move(
+            record, "sending", submission=Submission.SENDING, sent_at=now
+        )
+        if self._clock.now() - now > self._settings.guard:
+            # frozen between the commit and the POST: another worker may have taken over
+            return await self._back_to_intent(record, "too_late"), _stale(record)
+        try:
+            task = await self._driver.submit(record.sending, body)
+        except NotSent as signal:
+            return await self._back_to_intent(record, "not_sent"), signal.error
+        except Refused as signal:
+            return await self._refused(record, signal)
+        except SubmissionUnknown as error:
+            return await self._unknown(record, error), None
+        except Exception as error:
+            log.exception("the driver broke its contract while submitting job %s", record.id)
+            told = SubmissionUnknown(f"the submission broke off: {type(error).__name__}: {error}")
+            return await self._unknown(record, told), None
+        return await self.accept(record, task), None
+
+    async def _back_to_intent(self, record: JobRecord, event: str) -> JobRecord:
+        return await self._journal.move(record, event, submission=Submission.INTENT)
+
+    async def _refused(
+        self, record: JobRecord, signal: Refused
+    ) -> tuple[JobRecord, OnetakeError | None]:
+        if signal.exists:
+            told = SubmissionUnknown(f"a task with the id of job {record.id} exists already.")
+            return await self._unknown(record, told), None
+        if signal.wait:
+            return await self._back_to_intent(record, "deferred"), signal.error
+        told_record = _told(signal.error, record)
+        moved = await self._journal.move(
+            record, "refused", submission=Submission.REFUSED, error=told_record
+        )
+        return moved, signal.error
+
+    async def _unknown(self, record: JobRecord, error: SubmissionUnknown) -> JobRecord:
+        return await self._journal.move(
+            record, "unknown", submission=Submission.UNKNOWN, error=_told(error, record)
+        )
+
+    async def accept(self, record: JobRecord, task: Task) -> JobRecord:
+        """Record the vendor's task id; nothing else comes first.
+
+        If the ledger fails, the id goes to standard error and into the emergency file at once,
+        and recording is tried again until it works or the caller gives up.
+        """
+        values = {
+            "submission": Submission.ACCEPTED,
+            "task": TaskStatus.QUEUED,
+            "task_id": task.id,
+            "task_ref": dataclasses.asdict(task),
+            "accepted_at": self._clock.now(),
+            "error": None,
+        }
+        told = False
+        while True:
+            try:
+                return await self._journal.move(record, "accepted", **values)
+            except LedgerError as error:
+                if not told:
+                    self._emergency(record, task, error)
+                    told = True
+                with anyio.CancelScope(shield=False):
+                    await self._clock.sleep(1.0)
+
+    def _emergency(self, record: JobRecord, task: Task, error: LedgerError) -> None:
+        entry = {
+            "job_id": record.id,
+            "provider": self._account.provider,
+            "host": self._account.host,
+            "environment": self._account.environment,
+            "account": self._account.name,
+            "task": dataclasses.asdict(task),
+            "at": self._clock.now(),
+        }
+        line = json.dumps(entry)
+        print(  # noqa: T201 - the last place left
+            f"onetake: PAID TASK NOT RECORDED ({error.message}): {line}", file=sys.stderr
+        )
+        path = self._settings.home / "emergency" / f"{record.id}.json"
+        try:
+            write_atomic(path, line.encode())
+        except OSError as failure:
+            log.critical("the emergency file %s cannot be written either: %s", path, failure)
+
+    async def reconcile(self, record: JobRecord) -> JobRecord:
+        """Find out what became of a POST whose answer is missing.
+
+        Raises:
+            SubmissionUnknown: the vendor cannot tell, and sending again could pay twice.
+        """
+        if record.submission is Submission.SENDING:
+            lost = SubmissionUnknown("the process that sent this job ended before the answer.")
+            record = await self._unknown(record, lost)
+        if record.resend in ("safe", "lookup"):
+            task = await self._driver.locate(record.id, record.sending)
+            if task is not None:
+                with anyio.CancelScope(shield=True):
+                    return await self.accept(record, task)
+        if record.resend == "safe":
+            return await self.send(record)
+        raise unknown(record)
+
+
+def unknown(record: JobRecord) -> SubmissionUnknown:
+    """Return the error for a job whose submission stays unknown."""
+    reason = (record.error or {}).get("message", "the answer to the submission was lost.")
+    return SubmissionUnknown(
+        f"job {record.id}: {reason} A paid task may exist, so nothing is sent again.",
+        provider=record.account.provider,
+        job_id=record.id,
+        hint=f"Look at the vendor's list of requests; then `onetake jobs show {record.id}`.",
+    )
+
+
+def _told(error: OnetakeError, record: JobRecord) -> dict[str, Any]:
+    """Return an error for the ledger, with the job's identity."""
+    return {**error.to_record(), "job_id": record.id, "provider": record.account.provider}
+
+
+def _stale(record: JobRecord) -> OnetakeError:
+    return OnetakeError(f"job {record.id}: this process was frozen before it could send.")
+
+
+def _same_request(record: JobRecord, wanted: str) -> None:
+    if record.fingerprint != wanted:
+        raise KeyConflict(
+            f"key: {record.key!r} belongs to job {record.id}, which asked for something else.",
+            provider=record.account.provider,
+            job_id=record.id,
+            hint="Use a new key for a new request.",
+        )
+
+
+def _described(fitted: FittedRequest) -> dict[str, Any]:
+    return {
+        "prompt": fitted.prompt,
+        "negative_prompt": fitted.negative_prompt,
+        "parameters": dict(fitted.parameters),
+        "vendor": dict(fitted.vendor),
+        "task": fitted.card.task,
+        "vendor_id": fitted.card.vendor_id,
+        "assets": [asset.describe() for asset in fitted.assets],
+    }
+
+
+def fingerprint(fitted: FittedRequest) -> str:
+    """Return what makes two requests the same: everything but key and callback."""
+    content = {
+        "model": fitted.card.vendor_id,
+        "name": fitted.card.name,
+        "prompt": fitted.prompt,
+        "negative_prompt": fitted.negative_prompt,
+        "parameters": dict(fitted.parameters),
+        "vendor": dict(fitted.vendor),
+        "assets": [(asset.role, asset.sha256) for asset in fitted.assets],
+    }
+    text = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

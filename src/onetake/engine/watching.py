@@ -1,0 +1,229 @@
+"""Watching: one look asks for many tasks, and all waiters share it.
+
+No task runs in the background. In each event loop the first waiter leads: it sleeps, looks and
+wakes the others; when it leaves, it hands over to one of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+
+from onetake.clock import Clock
+from onetake.driver import Charge, Driver, LookError, Missing, Snapshot, Task
+from onetake.engine import pacing
+from onetake.engine.journal import Journal, Overtaken
+from onetake.errors import JobFailed, OnetakeError
+from onetake.job import Job, Submission, TaskStatus
+from onetake.ledger.records import JobRecord
+
+OnUpdate = Callable[[Job], object]
+CONCURRENT_LOOKS = 16
+GONE_AFTER = 5
+"""So many looks in a row without the task, and it counts as gone."""
+
+
+@dataclass(eq=False)
+class Waiter:
+    """One caller who waits for one job."""
+
+    record: JobRecord
+    next_look: float
+    deadline: float | None
+    on_update: OnUpdate | None
+    event: anyio.Event = field(default_factory=anyio.Event)
+    missing: int = 0
+    failures: int = 0
+    ended: bool = False
+    error: OnetakeError | None = None
+
+    def tell(self) -> None:
+        """Report progress to the caller."""
+        if self.on_update is not None:
+            self.on_update(self.record.job())
+
+
+class Watcher:
+    """All waiters of one account in one event loop."""
+
+    def __init__(self, driver: Driver, journal: Journal, clock: Clock, batch: int) -> None:
+        self._driver = driver
+        self._journal = journal
+        self._clock = clock
+        self._batch = batch
+        self._waiters: list[Waiter] = []
+        self._led = False
+        self._wake = anyio.Event()
+
+    async def until_ended(
+        self,
+        record: JobRecord,
+        deadline: float | None = None,
+        on_update: OnUpdate | None = None,
+    ) -> JobRecord:
+        """Return the job once the vendor is done with it, or at the deadline as it is then."""
+        now = self._clock.now()
+        look = pacing.next_look(record.accepted_at or now, now, record.typical_seconds)
+        waiter = Waiter(record, look, deadline, on_update)
+        self._waiters.append(waiter)
+        self._wake.set()
+        try:
+            while not waiter.ended:
+                if self._led:
+                    await waiter.event.wait()
+                    waiter.event = anyio.Event()
+                else:
+                    await self._lead(waiter)
+        finally:
+            self._waiters.remove(waiter)
+        if waiter.error is not None:
+            raise waiter.error
+        return waiter.record
+
+    async def _lead(self, leader: Waiter) -> None:
+        self._led = True
+        try:
+            while not leader.ended:
+                await self._pause()
+                await self._look_at_due()
+        finally:
+            self._led = False
+            for waiter in self._waiters:
+                if waiter is not leader and not waiter.ended:
+                    waiter.event.set()  # it finds no leader and takes over
+                    break
+
+    async def _pause(self) -> None:
+        """Sleep until a look is due, a caller's patience ends, or a new waiter comes."""
+        now = self._clock.now()
+        times = [min(w.next_look, w.deadline or w.next_look) for w in self._open()]
+        seconds = min(times, default=now) - now
+        if seconds <= 0:
+            return
+        self._wake = anyio.Event()
+        async with anyio.create_task_group() as group:
+
+            async def sleep() -> None:
+                await self._clock.sleep(seconds)
+                group.cancel_scope.cancel()
+
+            group.start_soon(sleep)
+            await self._wake.wait()
+            group.cancel_scope.cancel()
+
+    def _open(self) -> list[Waiter]:
+        return [waiter for waiter in self._waiters if not waiter.ended]
+
+    async def _look_at_due(self) -> None:
+        now = self._clock.now()
+        for waiter in self._open():
+            if waiter.deadline is not None and now >= waiter.deadline:
+                _end(waiter)
+        due = [waiter for waiter in self._open() if waiter.next_look <= now]
+        if not due:
+            return
+        tasks = {waiter.record.id: waiter.record.vendor_task for waiter in due}
+        await self._journal.renew(list(tasks))
+        answers = await self._look(list(tasks.values()))
+        for waiter in due:
+            answer = answers.get(waiter.record.vendor_task.id, Missing())
+            await self._apply(waiter, answer)
+
+    async def _look(self, tasks: Sequence[Task]) -> Mapping[str, Snapshot | Missing | LookError]:
+        answers: dict[str, Snapshot | Missing | LookError] = {}
+        limiter = anyio.CapacityLimiter(CONCURRENT_LOOKS)
+
+        async def one(batch: Sequence[Task]) -> None:
+            async with limiter:
+                try:
+                    answers.update(await self._driver.look(batch))
+                except OnetakeError as error:
+                    answers.update({task.id: LookError(error) for task in batch})
+
+        async with anyio.create_task_group() as group:
+            for start in range(0, len(tasks), self._batch):
+                group.start_soon(one, tasks[start : start + self._batch])
+        return answers
+
+    async def _apply(self, waiter: Waiter, answer: Snapshot | Missing | LookError) -> None:
+        now = self._clock.now()
+        record = waiter.record
+        waiter.next_look = pacing.next_look(
+            record.accepted_at or now, now, record.typical_seconds
+        )
+        if isinstance(answer, LookError):
+            _look_failed(waiter, answer, now)
+        elif isinstance(answer, Missing):
+            waiter.missing += 1
+            if answer.final or waiter.missing >= GONE_AFTER:
+                await self._change(waiter, Snapshot(TaskStatus.FAILED, error=_gone(record)))
+        else:
+            waiter.missing = waiter.failures = 0
+            await self._change(waiter, answer)
+
+    async def _change(self, waiter: Waiter, snapshot: Snapshot) -> None:
+        record = waiter.record
+        if snapshot.status is record.task and snapshot.position == record.position:
+            return
+        values = _columns(record, snapshot)
+        try:
+            waiter.record = await self._journal.move(record, snapshot.status.value, **values)
+        except Overtaken:
+            waiter.record = await self._journal.get(record.id)
+        waiter.tell()
+        if waiter.record.submission is not Submission.ACCEPTED or waiter.record.task not in (
+            TaskStatus.QUEUED,
+            TaskStatus.RUNNING,
+        ):
+            _end(waiter)
+
+
+def _end(waiter: Waiter) -> None:
+    waiter.ended = True
+    waiter.event.set()
+
+
+def _look_failed(waiter: Waiter, answer: LookError, now: float) -> None:
+    if not answer.error.retryable:
+        # a wrong key, or a word of the vendor that we do not know: waiting will not mend it;
+        # the job stays open and can be resumed
+        waiter.error = answer.error
+        _end(waiter)
+        return
+    pause = pacing.backoff(waiter.failures, answer.retry_after)
+    waiter.failures += 1
+    waiter.next_look = max(waiter.next_look, now + pause)
+
+
+def _gone(record: JobRecord) -> JobFailed:
+    return JobFailed(
+        f"job {record.id}: {record.account.provider} no longer knows the task {record.task_id}.",
+        provider=record.account.provider,
+        job_id=record.id,
+        billed="unknown",
+    )
+
+
+def _columns(record: JobRecord, snapshot: Snapshot) -> dict[str, Any]:
+    values: dict[str, Any] = {"task": snapshot.status, "position": snapshot.position}
+    if snapshot.outputs:
+        values["outputs"] = [dataclasses.asdict(item) for item in snapshot.outputs]
+    if snapshot.charge is not None:
+        values["actual"] = actual(snapshot.charge)
+    if snapshot.error is not None:
+        identity = {"job_id": record.id, "provider": record.account.provider}
+        values["error"] = {**snapshot.error.to_record(), **identity}
+    return values
+
+
+def actual(charge: Charge) -> dict[str, Any]:
+    """Return a charge as the ledger and ``--json`` show it; numbers as decimal strings."""
+    return {
+        "amount": None if charge.amount is None else f"{charge.amount.normalize():f}",
+        "currency": charge.currency,
+        "units": None if charge.units is None else f"{charge.units.normalize():f}",
+    }

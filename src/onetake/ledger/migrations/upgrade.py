@@ -1,0 +1,43 @@
+"""Bringing a ledger to this version's schema."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from onetake.errors import LedgerError
+
+HEAD = "0001"
+"""Newest revision; a test compares it with the files."""
+
+
+def current_revision(connection: sa.Connection) -> str | None:
+    """Return the revision that a ledger has, or None if it is new."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    return None if revision is None else str(revision)
+
+
+def upgrade(connection: sa.Connection, where: str) -> None:
+    """Create or migrate the tables; does nothing (and imports no Alembic) when up to date.
+
+    Raises:
+        LedgerError: the ledger was written by a newer onetake.
+    """
+    revision = current_revision(connection)
+    if revision == HEAD:
+        return
+    if revision is not None and revision > HEAD:
+        raise LedgerError(
+            f"the ledger {where} was written by a newer onetake (revision {revision}, this one "
+            f"knows {HEAD}).",
+            hint="Upgrade onetake, or choose another ledger with ONETAKE_LEDGER.",
+        )
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "onetake.ledger:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

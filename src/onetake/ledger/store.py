@@ -1,0 +1,281 @@
+"""The ledger as an object: opening it, and the few questions and changes that there are.
+
+Functions that take a connection run inside the writer's transaction; compose them with
+`Ledger.run`. Every change of state is a compare-and-set (`move`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from onetake.errors import LedgerError
+from onetake.job import (
+    DELIVERY_STEPS,
+    SUBMISSION_STEPS,
+    TASK_STEPS,
+    Delivery,
+    Submission,
+    TaskStatus,
+)
+from onetake.ledger.migrations.upgrade import upgrade
+from onetake.ledger.records import _ACCOUNT_COLUMNS, Account, JobRecord, record_of
+from onetake.ledger.tables import accounts, events, jobs
+from onetake.ledger.writer import Writer, as_ledger_error, finished
+
+T = TypeVar("T")
+_BUSY_MILLISECONDS = 30_000
+
+
+class Ledger:
+    """An open ledger.
+
+    Args:
+        url: SQLAlchemy URL; SQLite files are created on first use.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._writer = Writer(self._connect)
+        self._engine: sa.Engine | None = None
+
+    @property
+    def label(self) -> str:
+        """The ledger's place for messages, without a password."""
+        return sa.make_url(self.url).render_as_string(hide_password=True)
+
+    async def run(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run work in the ledger's thread and transaction; return once it is on disk.
+
+        Raises:
+            LedgerError: the ledger cannot be used; nothing of ``work`` was kept.
+        """
+        return await finished(self._writer.submit(work))
+
+    def run_blocking(self, work: Callable[[sa.Connection], T]) -> T:
+        """The same without an event loop."""
+        return self._writer.submit(work).result()
+
+    def close(self) -> None:
+        """Close it; what was queued is written first."""
+        self._writer.close()
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def _connect(self) -> sa.Connection:
+        url = sa.make_url(self.url)
+        try:
+            if url.get_backend_name() == "sqlite":
+                self._engine = _sqlite_engine(url)
+            else:
+                self._engine = sa.create_engine(url, pool_pre_ping=True)
+            connection = self._engine.connect()
+            with connection.begin():
+                upgrade(connection, self.label)
+        except ImportError as error:
+            raise LedgerError(
+                f"the ledger {self.label} needs a driver that is not installed ({error}).",
+                hint="Install it with `pip install 'onetake[postgres]'`.",
+            ) from error
+        except (sa.exc.SQLAlchemyError, OSError) as error:
+            raise _cannot_open(self.label, error) from error
+        return connection
+
+
+def _cannot_open(label: str, error: Exception) -> LedgerError:
+    reason = as_ledger_error(error)
+    text = reason.message if isinstance(reason, LedgerError) else str(error)
+    return LedgerError(
+        f"{label}: {text}",
+        hint="Nothing was sent. Choose another ledger with ONETAKE_LEDGER, or repair this one.",
+    )
+
+
+def _sqlite_engine(url: sa.URL) -> sa.Engine:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 30})
+    sa.event.listen(engine, "connect", _sqlite_settings)
+    sa.event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_settings(connection: sqlite3.Connection, _: object) -> None:
+    """Set what makes a commit survive a power cut; a test reads these back."""
+    connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+_joined = sa.select(
+    jobs, *(accounts.c[name].label(f"of_{name}") for name in _ACCOUNT_COLUMNS)
+).join_from(jobs, accounts)
+
+
+def account_id(connection: sa.Connection, account: Account) -> int:
+    """Return the id of an account, creating it on first use."""
+    values = {name: getattr(account, name) for name in _ACCOUNT_COLUMNS}
+    known = connection.execute(sa.select(accounts.c.id).filter_by(**values)).scalar()
+    if known is not None:
+        return int(known)
+    inserted = connection.execute(accounts.insert().values(**values)).inserted_primary_key
+    assert inserted is not None
+    return int(inserted[0])
+
+
+def get(connection: sa.Connection, job_id: str) -> JobRecord | None:
+    """Return a job by our id."""
+    row = connection.execute(_joined.where(jobs.c.id == job_id)).mappings().first()
+    return None if row is None else record_of(row)
+
+
+def by_prefix(connection: sa.Connection, prefix: str) -> list[JobRecord]:
+    """Return the jobs whose id begins with ``prefix`` (at most three)."""
+    wanted = _joined.where(jobs.c.id.startswith(prefix, autoescape=True)).limit(3)
+    return [record_of(row) for row in connection.execute(wanted).mappings()]
+
+
+def by_key(connection: sa.Connection, account: int, key: str) -> JobRecord | None:
+    """Return the job that holds an idempotency key now."""
+    wanted = _joined.where(jobs.c.account_id == account, jobs.c.key == key, jobs.c.key_current)
+    row = connection.execute(wanted).mappings().first()
+    return None if row is None else record_of(row)
+
+
+def by_fingerprint(connection: sa.Connection, account: int, fingerprint: str) -> list[JobRecord]:
+    """Return jobs of an account that asked for exactly the same, newest first."""
+    wanted = _joined.where(
+        jobs.c.account_id == account, jobs.c.fingerprint == fingerprint
+    ).order_by(jobs.c.id.desc())
+    return [record_of(row) for row in connection.execute(wanted).mappings()]
+
+
+def by_task(connection: sa.Connection, account: int, task_id: str) -> JobRecord | None:
+    """Return the job that owns a vendor's task."""
+    wanted = _joined.where(jobs.c.account_id == account, jobs.c.task_id == task_id)
+    row = connection.execute(wanted).mappings().first()
+    return None if row is None else record_of(row)
+
+
+def listed(
+    connection: sa.Connection,
+    *,
+    account: Account | None = None,
+    open_only: bool = False,
+    limit: int | None = None,
+) -> list[JobRecord]:
+    """Return jobs, newest first."""
+    wanted = _joined.order_by(jobs.c.id.desc())
+    if account is not None:
+        wanted = wanted.where(*(accounts.c[n] == getattr(account, n) for n in _ACCOUNT_COLUMNS))
+    if open_only:
+        wanted = wanted.where(jobs.c.ended_at.is_(None))
+    if limit is not None:
+        wanted = wanted.limit(limit)
+    return [record_of(row) for row in connection.execute(wanted).mappings()]
+
+
+def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
+    """Write the intent."""
+    connection.execute(jobs.insert().values(**values))
+
+
+def release_key(connection: sa.Connection, job_id: str) -> None:
+    """Let a child job take over the key of an ended one."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(key_current=False))
+
+
+def move(connection: sa.Connection, seen: JobRecord, values: Mapping[str, Any]) -> bool:
+    """Change a job if it is still as it was seen: its three columns and its owner.
+
+    Raises:
+        LedgerError: the step is not legal; a mistake in the program, nothing is changed.
+    """
+    _check_steps(seen, values)
+    plain = {key: getattr(value, "value", value) for key, value in values.items()}
+    changed = connection.execute(
+        jobs.update()
+        .where(
+            jobs.c.id == seen.id,
+            jobs.c.submission == seen.submission.value,
+            jobs.c.task.is_(None) if seen.task is None else jobs.c.task == seen.task.value,
+            jobs.c.delivery == seen.delivery.value,
+            jobs.c.owner.is_(None) if seen.owner is None else jobs.c.owner == seen.owner,
+        )
+        .values(**plain)
+    )
+    return changed.rowcount == 1
+
+
+def _check_steps(seen: JobRecord, values: Mapping[str, Any]) -> None:
+    steps: list[tuple[Any, Any, Any]] = []
+    if "submission" in values:
+        allowed = SUBMISSION_STEPS[seen.submission]
+        steps.append((seen.submission, Submission(values["submission"]), allowed))
+    if values.get("task") is not None:
+        to = TaskStatus(values["task"])
+        start = TASK_STEPS[seen.task] if seen.task else frozenset(TaskStatus)
+        steps.append((seen.task, to, start))
+    if "delivery" in values:
+        to_delivery = Delivery(values["delivery"])
+        steps.append((seen.delivery, to_delivery, DELIVERY_STEPS[seen.delivery]))
+    for start, to, allowed in steps:
+        if to not in allowed and to != start:
+            raise LedgerError(f"job {seen.id}: {start} → {to} is not a legal step.")
+
+
+def claim(
+    connection: sa.Connection, job_id: str, owner: str, now: float, lease: float
+) -> JobRecord | None:
+    """Become the owner of a job that is free, ours, or whose owner went silent."""
+    free = sa.or_(jobs.c.owner.is_(None), jobs.c.owner == owner, jobs.c.lease_until < now)
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.id == job_id, free)
+        .values(owner=owner, lease_until=now + lease)
+    )
+    record = get(connection, job_id)
+    return record if record is not None and record.owner == owner else None
+
+
+def renew(
+    connection: sa.Connection, job_ids: Sequence[str], owner: str, until: float
+) -> None:
+    """Give a sign of life for jobs that are ours."""
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.id.in_(job_ids), jobs.c.owner == owner)
+        .values(lease_until=until)
+    )
+
+
+def release(connection: sa.Connection, job_id: str, owner: str) -> None:
+    """Stop owning a job."""
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.id == job_id, jobs.c.owner == owner)
+        .values(owner=None, lease_until=None)
+    )
+
+
+def note(connection: sa.Connection, job_id: str, at: float, event: str, detail: Any) -> None:
+    """Append to the audit trail."""
+    connection.execute(events.insert().values(job_id=job_id, at=at, event=event, detail=detail))
+
+
+def history(connection: sa.Connection, job_id: str) -> list[dict[str, Any]]:
+    """Return the audit trail of a job, oldest first."""
+    wanted = sa.select(events).where(events.c.job_id == job_id).order_by(events.c.id)
+    return [dict(row) for row in connection.execute(wanted).mappings()]

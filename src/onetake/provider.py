@@ -1,0 +1,417 @@
+"""`Provider`: what `get_provider` returns.
+
+One object for every provider; the vendor behind it is a driver. It opens nothing until it is
+used, works from any event loop, and closes what it opened when its ``async with`` ends, or,
+without one, after each call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from onetake import plugins
+from onetake.catalog import Catalog, ModelCard, ProviderCard
+from onetake.clock import Clock, SystemClock
+from onetake.driver import Balance
+from onetake.engine.run import Engine
+from onetake.engine.submission import Intent
+from onetake.engine.watching import OnUpdate
+from onetake.errors import BudgetExceeded, ConfigurationError, OnetakeError, RequestError
+from onetake.fitting import FittedRequest, fit
+from onetake.job import Job
+from onetake.ledger import store
+from onetake.ledger.records import Account, JobRecord
+from onetake.ledger.store import Ledger
+from onetake.pricing.estimate import CostEstimate, estimate
+from onetake.request import GenerationRequest
+from onetake.result import GenerationResult
+from onetake.settings import Settings, ledger_url
+from onetake.workshop import Workshop
+
+
+class Provider:
+    """A provider, ready to generate. Made by `get_provider`."""
+
+    def __init__(self, workshop: Workshop, ledger: Ledger, clock: Clock) -> None:
+        self._workshop = workshop
+        self._ledger = ledger
+        self._clock = clock
+        self._engines: dict[object, tuple[Engine, int]] = {}
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.card.name
+
+    @property
+    def card(self) -> ProviderCard:
+        """What the provider says of itself."""
+        return self._workshop.card
+
+    @property
+    def account_key(self) -> Account:
+        """Where jobs are billed: provider, host, environment and account name."""
+        return self._workshop.account
+
+    def __repr__(self) -> str:
+        account = self.account_key
+        return f"<Provider {account.provider} at {account.host} ({account.environment})>"
+
+    def models(self) -> Sequence[ModelCard]:
+        """Return the models of the catalog."""
+        return self._catalog.cards
+
+    def model(self, name: str) -> ModelCard:
+        """Return one model by neutral name, alias or vendor id.
+
+        Raises:
+            UnknownModel: with its neighbours.
+        """
+        cards = self._catalog.find(name)
+        if not cards:
+            raise self._catalog.unknown(name)
+        return cards[0]
+
+    @property
+    def _catalog(self) -> Catalog:
+        return plugins.catalog(self.card.name)
+
+    def check(self, request: GenerationRequest, *, strict: bool = True) -> FittedRequest:
+        """Check a request without any network; return it as it would be sent.
+
+        Raises:
+            RequestError: naming the field, the value and what is allowed.
+        """
+        return fit(request, self._catalog, strict=strict)
+
+    def estimate(self, request: GenerationRequest, *, strict: bool = True) -> CostEstimate:
+        """Say what a request will cost, without any network or key."""
+        fitted = fit(request, self._catalog, strict=strict)
+        return self._estimate(fitted)
+
+    def _estimate(self, fitted: FittedRequest) -> CostEstimate:
+        return estimate(fitted, self.card, region=self._workshop.region)
+
+    async def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        strict: bool = True,
+        max_cost: Decimal | str | int | None = None,
+        estimate: CostEstimate | None = None,
+        retry: bool = False,
+        reuse: bool = False,
+        on_update: OnUpdate | None = None,
+    ) -> Job:
+        """Start a job and return once the vendor has accepted it.
+
+        Args:
+            request: what to generate.
+            strict: False turns capability errors into notes.
+            max_cost: limit in the provider's currency; an unknown price is above every limit.
+            estimate: spend only what this estimate approved.
+            retry: if the key's job failed, start a child job.
+            reuse: return a delivered job that asked for exactly the same, without paying.
+            on_update: called with the job at every change.
+
+        Raises:
+            RequestError: nothing was sent.
+            BudgetExceeded: nothing was sent.
+            OnetakeError: see ``task_state`` and ``billed``.
+        """
+        async with self._engine() as engine:
+            intent = await self._intent(request, strict, max_cost, estimate)
+            record = await engine.intend(replace(intent, retry=retry, reuse=reuse))
+            run = engine.run_job(record.id, goal="accepted", on_update=on_update)
+            return (await run).job()
+
+    async def _intent(
+        self,
+        request: GenerationRequest,
+        strict: bool,
+        max_cost: Decimal | str | int | None,
+        approved: CostEstimate | None,
+    ) -> Intent:
+        fitted = await anyio.to_thread.run_sync(
+            lambda: fit(request, self._catalog, strict=strict)
+        )
+        price = self._estimate(fitted)
+        _within(price, max_cost, approved)
+        return Intent(
+            fitted=fitted,
+            estimate=price.to_json(),
+            typical_seconds=self._workshop.typical_seconds(fitted.card.typical_seconds),
+        )
+
+    async def wait(
+        self,
+        job: Job | str,
+        *,
+        timeout: float | None = None,
+        on_update: OnUpdate | None = None,
+    ) -> GenerationResult:
+        """Wait until a job is delivered.
+
+        Args:
+            job: the job or its id.
+            timeout: the caller's patience in seconds; the job outlives it.
+            on_update: called with the job at every change.
+
+        Raises:
+            JobFailed: the vendor failed it (or refused its content).
+            JobTimeout: the patience ended; the job goes on.
+            DeliveryError: it is paid, the file is not here yet; wait again.
+            SubmissionUnknown: it may exist at the vendor; nothing is sent again.
+        """
+        job_id = job.id if isinstance(job, Job) else await self._full_id(job)
+        deadline = None if timeout is None else self._clock.now() + timeout
+        async with self._engine() as engine:
+            await self._mine(engine, job_id)
+            record = await engine.run_job(job_id, deadline=deadline, on_update=on_update)
+        return GenerationResult.of(record.job())
+
+    async def generate(
+        self,
+        request: GenerationRequest,
+        *,
+        strict: bool = True,
+        max_cost: Decimal | str | int | None = None,
+        estimate: CostEstimate | None = None,
+        retry: bool = False,
+        reuse: bool = False,
+        timeout: float | None = None,
+        on_update: OnUpdate | None = None,
+    ) -> GenerationResult:
+        """Submit, wait and deliver; the arguments are those of `submit` and `wait`."""
+        async with self._engine():  # one set of connections for both halves
+            job = await self.submit(
+                request,
+                strict=strict,
+                max_cost=max_cost,
+                estimate=estimate,
+                retry=retry,
+                reuse=reuse,
+                on_update=on_update,
+            )
+            return await self.wait(job, timeout=timeout, on_update=on_update)
+
+    async def generate_many(
+        self,
+        requests: Iterable[GenerationRequest],
+        *,
+        timeout: float | None = None,
+        max_cost: Decimal | str | int | None = None,
+    ) -> AsyncIterator[tuple[GenerationRequest, GenerationResult | OnetakeError]]:
+        """Generate many requests at once; yield each with its result, or error, as it ends.
+
+        Args:
+            requests: what to generate.
+            timeout: patience for each, in seconds.
+            max_cost: limit for each, in the provider's currency.
+        """
+        wanted = list(requests)
+        send, receive = anyio.create_memory_object_stream[
+            tuple[GenerationRequest, GenerationResult | OnetakeError]
+        ](len(wanted))
+
+        async def one(request: GenerationRequest) -> None:
+            outcome: GenerationResult | OnetakeError
+            try:
+                outcome = await self.generate(request, timeout=timeout, max_cost=max_cost)
+            except OnetakeError as error:
+                outcome = error
+            await send.send((request, outcome))
+
+        async with self._engine(), send, receive, anyio.create_task_group() as group:
+            for request in wanted:
+                group.start_soon(one, request)
+            for _ in wanted:
+                yield await receive.receive()
+
+    async def job(self, job_id: str) -> Job:
+        """Return a job by its id, or by the beginning of it.
+
+        Raises:
+            RequestError: there is none, or more than one.
+        """
+        return (await self._record(job_id)).job()
+
+    async def jobs(self, *, open_only: bool = False, limit: int | None = 50) -> list[Job]:
+        """Return this account's jobs, newest first."""
+        records = await self._ledger.run(
+            lambda connection: store.listed(
+                connection, account=self.account_key, open_only=open_only, limit=limit
+            )
+        )
+        return [record.job() for record in records]
+
+    async def cancel(self, job: Job | str) -> Job:
+        """Ask the vendor to stop a job; the returned state says what came of it."""
+        record = await self._record(job.id if isinstance(job, Job) else job)
+        if record.task_ref is None or record.state.ended:
+            return record.job()
+        async with self._engine() as engine:
+            await self._mine(engine, record.id)
+            await engine.driver.cancel(record.vendor_task)
+        return record.job()
+
+    async def resume(self, *, timeout: float | None = None) -> list[Job]:
+        """Bring every open job of this account to its end; return them as they are then."""
+        opened = await self.jobs(open_only=True, limit=None)
+        async with self._engine(), anyio.create_task_group() as group:
+            for job in opened:
+                group.start_soon(self._resume_one, job, timeout)
+        return [await self.job(job.id) for job in opened]
+
+    async def _resume_one(self, job: Job, timeout: float | None) -> None:
+        with contextlib.suppress(OnetakeError):  # each job's own state tells its story
+            await self.wait(job, timeout=timeout)
+
+    async def account(self) -> Sequence[Balance]:
+        """Return the account's packs and balances, as far as the vendor tells."""
+        async with self._engine() as engine:
+            return await engine.driver.account()
+
+    async def verify(self) -> None:
+        """Check the credentials with a free read.
+
+        Raises:
+            AuthenticationError: the vendor refuses them.
+        """
+        async with self._engine() as engine:
+            await engine.driver.verify()
+
+    async def _record(self, job_id: str) -> JobRecord:
+        found = await self._ledger.run(lambda connection: store.by_prefix(connection, job_id))
+        exact = [record for record in found if record.id == job_id] or found
+        if len(exact) != 1:
+            many = "no job" if not exact else "more than one job"
+            raise RequestError(
+                f"job {job_id}: {many} of that id in {self._ledger.label}.",
+                hint="`onetake jobs list` shows what there is.",
+            )
+        return exact[0]
+
+    async def _full_id(self, job_id: str) -> str:
+        return (await self._record(job_id)).id
+
+    async def _mine(self, engine: Engine, job_id: str) -> None:
+        record = await engine.journal.get(job_id)
+        if record.account != self.account_key:
+            raise ConfigurationError(
+                f"job {job_id} belongs to {record.account.provider} at {record.account.host} "
+                f"({record.account.environment}), not to {self!r}."
+            )
+
+    @contextlib.asynccontextmanager
+    async def _engine(self) -> AsyncIterator[Engine]:
+        """Lend the engine of this event loop; close it when its last user leaves."""
+        loop = anyio.lowlevel.current_token()
+        if loop not in self._engines:
+            owner = secrets.token_hex(8)
+            engine = self._workshop.build(self._ledger, self._clock, owner)
+            self._engines[loop] = (engine, 0)
+        engine, users = self._engines[loop]
+        self._engines[loop] = (engine, users + 1)
+        try:
+            yield engine
+        finally:
+            engine, users = self._engines[loop]
+            self._engines[loop] = (engine, users - 1)
+            if users == 1:
+                del self._engines[loop]
+                await engine.aclose()
+
+    async def __aenter__(self) -> Provider:
+        self._entered = contextlib.AsyncExitStack()
+        await self._entered.enter_async_context(self._engine())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._entered.aclose()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the ledger; call it when the provider was used without ``async with``."""
+        await anyio.to_thread.run_sync(self._ledger.close)
+
+
+def _within(
+    price: CostEstimate, max_cost: Decimal | str | int | None, approved: CostEstimate | None
+) -> None:
+    if approved is not None and approved.hash != price.hash:
+        raise BudgetExceeded(
+            f"{price.model}: the approved estimate is for another request, model or price.",
+            provider=price.provider,
+            hint="Estimate again and approve that.",
+        )
+    if max_cost is None:
+        return
+    limit = Decimal(str(max_cost))
+    if price.high is None:
+        raise BudgetExceeded(
+            f"{price.model}: the price is unknown ({price.reason}) and max_cost is {limit}.",
+            provider=price.provider,
+            hint="Leave max_cost out to accept an unknown price.",
+        )
+    if price.high > limit:
+        raise BudgetExceeded(
+            f"{price.model}: estimated at {price.currency} {price.high:f}, above the limit of "
+            f"{limit:f}.",
+            provider=price.provider,
+        )
+
+
+def get_provider(
+    name: str,
+    *,
+    api_key: str | None = None,
+    region: str | None = None,
+    sandbox: bool | str | None = None,
+    ledger: str | Path | None = None,
+    account: str | None = None,
+    clock: Clock | None = None,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Provider:
+    """Return a provider. Nothing is opened or sent yet.
+
+    Args:
+        name: ``fal``, ``kling``, or a plugin's name.
+        api_key: credential; the environment is asked when None.
+        region: one of the provider's regions.
+        sandbox: True for the sandbox in this process, a base URL for a running one,
+            False for the live vendor; None asks ``ONETAKE_SANDBOX``.
+        ledger: file or URL; None asks ``ONETAKE_LEDGER``.
+        account: name that separates jobs, keys and budgets.
+        clock: the time, for tests.
+        settings: settings in place of the environment's.
+        **options: further provider options, such as ``base_url``, ``access_key``,
+            ``secret_key``.
+
+    Raises:
+        ConfigurationError: the provider or region does not exist, or a plugin is broken.
+    """
+    chosen = settings or Settings()
+    workshop = Workshop(
+        card=plugins.provider_card(name),
+        settings=chosen,
+        region=region,
+        sandbox=sandbox if sandbox is not None else chosen.sandbox,
+        account_name=account or chosen.account,
+        api_key=api_key,
+        options=options,
+    )
+    return Provider(
+        workshop, Ledger(ledger_url(ledger or chosen.ledger, chosen.home)), clock or SystemClock()
+    )

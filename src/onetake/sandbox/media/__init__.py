@@ -1,0 +1,1 @@
+"""Real media for the sandbox: films that can be watched, probed and cut."""

@@ -1,0 +1,86 @@
+"""Every setting of onetake, its environment name and its default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings, read from the environment (``ONETAKE_…``) when this object is made.
+
+    Explicit arguments of functions always beat these.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="ONETAKE_", extra="ignore", frozen=True)
+
+    home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("onetake")))
+    """Folder of the ledger, the delivered media and the sandbox's state."""
+
+    ledger: str | None = None
+    """Ledger URL or file; ``<home>/ledger.sqlite3`` when absent."""
+
+    sandbox: str | None = None
+    """``1`` for the sandbox in this process, or the base URL of a running one."""
+
+    live: bool = True
+    """False forbids every call to a live vendor (the pytest plugin sets that)."""
+
+    account: str = "default"
+    """Account name; jobs, keys and budgets of different names never mix."""
+
+    submit_timeout: float = Field(default=120.0, gt=0)
+    """Seconds that one submission may take before its outcome is called unknown."""
+
+    submit_patience: float = Field(default=600.0, ge=0)
+    """Seconds to go on trying a submission that provably did not create a job."""
+
+    read_timeout: float = Field(default=60.0, gt=0)
+    """Seconds for one status look or other read."""
+
+    download_timeout: float = Field(default=60.0, gt=0)
+    """Seconds without a byte after which a download counts as broken."""
+
+    guard: float = Field(default=60.0, gt=0)
+    """Seconds after which a frozen worker must not send the intent that it had prepared."""
+
+    lease: float = Field(default=60.0, gt=0)
+    """Seconds that a process owns a job without giving a sign of life."""
+
+    sandbox_seconds_per_job: float = Field(default=2.0, ge=0)
+    """Run time of a job on the in-process sandbox, in seconds."""
+
+    sandbox_media: str = Field(default="full", pattern="^(full|fast)$")
+    """``full`` draws every frame; ``fast`` draws a few (load tests)."""
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger as a SQLAlchemy URL."""
+        return ledger_url(self.ledger, self.home)
+
+    @property
+    def media_folder(self) -> Path:
+        """Where delivered files are kept."""
+        return self.home / "media"
+
+    @property
+    def sandbox_folder(self) -> Path:
+        """Where the in-process sandbox keeps its tasks."""
+        return self.home / "sandbox"
+
+
+def ledger_url(value: str | Path | None, home: Path) -> str:
+    """Turn a file name or URL into a SQLAlchemy URL."""
+    if value is None:
+        return f"sqlite:///{home / 'ledger.sqlite3'}"
+    text = str(value)
+    if "://" not in text:
+        return f"sqlite:///{Path(text).expanduser()}"
+    if text.startswith("postgres://"):
+        text = "postgresql://" + text.removeprefix("postgres://")
+    if text.startswith("postgresql://"):
+        return "postgresql+psycopg://" + text.removeprefix("postgresql://")
+    return text

@@ -1,0 +1,209 @@
+"""The workshop: from a card, settings and credentials to a working engine.
+
+It decides where calls go (the live vendor, the sandbox in this process, a running sandbox),
+which account that is, and which credentials are used there.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from onetake import http, plugins
+from onetake.catalog import ProviderCard
+from onetake.clock import Clock
+from onetake.credentials import Credentials, describe, resolve
+from onetake.driver import Driver, DriverContext
+from onetake.engine.delivery import Deliverer
+from onetake.engine.journal import Journal
+from onetake.engine.run import Engine
+from onetake.engine.submission import Submitter
+from onetake.engine.watching import Watcher
+from onetake.errors import AuthenticationError, ConfigurationError
+from onetake.ledger.records import Account
+from onetake.ledger.store import Ledger
+from onetake.settings import Settings
+
+IN_PROCESS_URL = "http://sandbox.onetake"
+"""Base URL of the sandbox in this process; it exists on no network."""
+
+_OFF = ("0", "false", "no", "off", "")
+_ON = ("1", "true", "yes", "on")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Builds engines for one account.
+
+    Attributes:
+        card: the provider.
+        settings: all settings.
+        region: region name, or None for the provider's default.
+        sandbox: True or ``"1"``, a base URL, or False/None for the live vendor.
+        account_name: the user's name for the account.
+        api_key: explicit credential.
+        options: further provider options.
+    """
+
+    card: ProviderCard
+    settings: Settings
+    region: str | None = None
+    sandbox: bool | str | None = None
+    account_name: str = "default"
+    api_key: str | None = field(default=None, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        self.card.host(self.region)  # an unknown region is an error here, not at the first call
+        object.__setattr__(self, "sandbox", _sandbox(self.sandbox))
+
+    @property
+    def base_url(self) -> str:
+        """API base: the option of that name, else the region's host."""
+        given = self.options.get("base_url")
+        return str(given).rstrip("/") if given else f"https://{self.card.host(self.region)}"
+
+    @property
+    def environment(self) -> str:
+        """``live``, ``sandbox`` (in this process), or ``sandbox:<base URL>``."""
+        if not self.sandbox:
+            return "live"
+        return "sandbox" if self.sandbox is True else f"sandbox:{self.sandbox}"
+
+    @property
+    def account(self) -> Account:
+        """The account that jobs belong to."""
+        host = urllib.parse.urlsplit(self.base_url).hostname or self.base_url
+        return Account(self.card.name, host, self.environment, self.account_name)
+
+    def typical_seconds(self, usual: float) -> float:
+        """Return the usual run time in this environment."""
+        if self.sandbox:
+            return min(usual, max(self.settings.sandbox_seconds_per_job, 0.2))
+        return usual
+
+    def build(self, ledger: Ledger, clock: Clock, owner: str) -> Engine:
+        """Build an engine with its own connections.
+
+        Raises:
+            ConfigurationError: live calls are forbidden, or an extra is missing.
+            AuthenticationError: no credentials were found.
+        """
+        if self.environment == "live" and not self.settings.live:
+            raise ConfigurationError(
+                f"live calls are forbidden here (ONETAKE_LIVE=0); {self.card.name} was not called. "
+                "Use sandbox=True, or set ONETAKE_LIVE=1 to allow calls that cost money."
+            )
+        transport = self._transport(clock)
+        driver = self._driver(transport, clock)
+        journal = Journal(ledger, clock, owner, self.settings.lease, _announce)
+        return Engine(
+            driver=driver,
+            journal=journal,
+            submitter=Submitter(driver, journal, self.account, self.settings, clock),
+            watcher=Watcher(driver, journal, clock, self.card.look_batch),
+            deliverer=Deliverer(
+                driver,
+                journal,
+                transport,
+                self.settings.media_folder,
+                clock,
+                self.settings.download_timeout,
+            ),
+            clock=clock,
+        )
+
+    def _driver(self, transport: httpx.AsyncBaseTransport, clock: Clock) -> Driver:
+        kind = plugins.load(self.card, "driver", self.card.driver)
+        context = DriverContext(
+            card=self.card,
+            credentials=self.credentials(),
+            base_url=self.base_url,
+            transport=transport,
+            clock=clock,
+            submit_timeout=self.settings.submit_timeout,
+            read_timeout=self.settings.read_timeout,
+            options=self.options,
+        )
+        driver = kind(context)
+        assert isinstance(driver, Driver)
+        return driver
+
+    def credentials(self) -> Credentials:
+        """Return the credentials for this environment.
+
+        A key of the environment is never sent to a sandbox beyond this machine, and the sandbox
+        in this process does not look at the environment at all.
+
+        Raises:
+            AuthenticationError: there are none; says which variables would do.
+        """
+        names = {part.name for alternative in self.card.credentials for part in alternative}
+        explicit = {name: self.options.get(name) for name in names}
+        if self.api_key is not None:
+            explicit["api_key"] = self.api_key
+        environ = None if self._may_use_environment() else {}
+        found = resolve(self.card.credentials, explicit, environ)
+        if found is None and self.sandbox and not any(explicit.values()):
+            found = Credentials(self.card.sandbox_credentials, "the sandbox's own")
+        if found is None:
+            raise AuthenticationError(
+                f"{self.card.display_name}: no credentials were found.",
+                provider=self.card.name,
+                hint=f"Set {describe(self.card.credentials)}. {self.card.key_help}".strip(),
+            )
+        return found
+
+    def _may_use_environment(self) -> bool:
+        if not self.sandbox:
+            return True
+        return isinstance(self.sandbox, str) and _is_loopback(self.sandbox)
+
+    def _transport(self, clock: Clock) -> httpx.AsyncBaseTransport:
+        if not self.sandbox:
+            return http.world()
+        hosts = dict(self.card.sandbox_hosts)
+        prefix = hosts.get(self.card.host(self.region))
+        own_host = urllib.parse.urlsplit(self.base_url).hostname
+        if prefix is not None and own_host is not None:
+            hosts.setdefault(own_host, prefix)
+        if self.sandbox is True:
+            inner = plugins.import_object("onetake.sandbox.transport:in_process")(
+                self.settings, clock
+            )
+            return http.Rerouted(inner, IN_PROCESS_URL, hosts)
+        return http.Rerouted(http.world(), str(self.sandbox), hosts)
+
+
+def _sandbox(value: bool | str | None) -> bool | str:
+    if not isinstance(value, str):
+        return bool(value)
+    text = value.strip().rstrip("/")
+    if text.lower() in _OFF:
+        return False
+    if text.lower() in _ON:
+        return True
+    if not text.startswith(("http://", "https://")):
+        raise ConfigurationError(
+            f"sandbox: {value!r} is neither 1, 0, nor a URL such as http://127.0.0.1:8787."
+        )
+    return text
+
+
+def _is_loopback(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _announce(event: dict[str, Any]) -> None:
+    plugins.registry().manager.hook.onetake_job_event(event=event)
