@@ -255,15 +255,19 @@ class Provider:
         )
         return [record.job() for record in records]
 
-    async def cancel(self, job: Job | str) -> Job:
-        """Ask the vendor to stop a job; the returned state says what came of it."""
+    async def cancel(self, job: Job | str) -> bool:
+        """Ask the vendor to stop a job.
+
+        Returns:
+            True if the vendor took note; the job's state says later what came of it. False if
+            the job has ended, or this vendor has no way to cancel (Kling has none).
+        """
         record = await self._record(job.id if isinstance(job, Job) else job)
         if record.task_ref is None or record.state.ended:
-            return record.job()
+            return False
         async with self._engine() as engine:
             await self._mine(engine, record.id)
-            await engine.driver.cancel(record.vendor_task)
-        return record.job()
+            return await engine.driver.cancel(record.vendor_task)
 
     async def resume(self, *, timeout: float | None = None) -> list[Job]:
         """Bring every open job of this account to its end; return them as they are then."""
@@ -414,4 +418,20 @@ def get_provider(
     )
     return Provider(
         workshop, Ledger(ledger_url(ledger or chosen.ledger, chosen.home)), clock or SystemClock()
+    )
+
+
+def provider_of(account: Account, **arguments: Any) -> Provider:
+    """Return the provider that an account of the ledger belongs to."""
+    card = plugins.provider_card(account.provider)
+    regions = [name for name, host in card.regions.items() if host == account.host]
+    if not regions:
+        arguments["base_url"] = f"https://{account.host}"
+    kind, _, url = account.environment.partition(":")
+    return get_provider(
+        account.provider,
+        region=regions[0] if regions else None,
+        sandbox=url or (kind == "sandbox"),
+        account=account.name,
+        **arguments,
     )

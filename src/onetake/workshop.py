@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import sniffio
 
 from onetake import http, plugins
 from onetake.catalog import ProviderCard
 from onetake.clock import Clock
 from onetake.credentials import Credentials, describe, resolve
-from onetake.driver import Driver, DriverContext
+from onetake.driver import Charge, Driver, DriverContext
 from onetake.engine.delivery import Deliverer
 from onetake.engine.journal import Journal
 from onetake.engine.run import Engine
@@ -27,6 +28,7 @@ from onetake.engine.watching import Watcher
 from onetake.errors import AuthenticationError, ConfigurationError
 from onetake.ledger.records import Account
 from onetake.ledger.store import Ledger
+from onetake.pricing.estimate import priced
 from onetake.settings import Settings
 
 IN_PROCESS_URL = "http://sandbox.onetake"
@@ -99,6 +101,7 @@ class Workshop:
                 f"live calls are forbidden here (ONETAKE_LIVE=0); {self.card.name} was not called. "
                 "Use sandbox=True, or set ONETAKE_LIVE=1 to allow calls that cost money."
             )
+        self._check_backend()
         transport = self._transport(clock)
         driver = self._driver(transport, clock)
         journal = Journal(ledger, clock, owner, self.settings.lease, _announce)
@@ -106,7 +109,7 @@ class Workshop:
             driver=driver,
             journal=journal,
             submitter=Submitter(driver, journal, self.account, self.settings, clock),
-            watcher=Watcher(driver, journal, clock, self.card.look_batch),
+            watcher=Watcher(driver, journal, clock, self.card.look_batch, self._priced),
             deliverer=Deliverer(
                 driver,
                 journal,
@@ -117,6 +120,9 @@ class Workshop:
             ),
             clock=clock,
         )
+
+    def _priced(self, charge: Charge) -> Charge:
+        return priced(charge, self.card, self.region)
 
     def _driver(self, transport: httpx.AsyncBaseTransport, clock: Clock) -> Driver:
         kind = plugins.load(self.card, "driver", self.card.driver)
@@ -133,6 +139,14 @@ class Workshop:
         driver = kind(context)
         assert isinstance(driver, Driver)
         return driver
+
+    def _check_backend(self) -> None:
+        backend = sniffio.current_async_library()
+        if backend not in self.card.backends:
+            raise ConfigurationError(
+                f"{self.card.name} runs on {' and '.join(self.card.backends)}, not on {backend}: "
+                "its vendor's client does."
+            )
 
     def credentials(self) -> Credentials:
         """Return the credentials for this environment.

@@ -22,7 +22,7 @@ from onetake.engine.journal import Journal, Overtaken
 from onetake.engine.submission import Intent, Submitter
 from onetake.engine.watching import OnUpdate, Watcher
 from onetake.errors import JobTimeout, OnetakeError
-from onetake.job import Delivery, JobState, Submission, TaskStatus
+from onetake.job import Delivery, Job, JobState, Submission, TaskStatus
 from onetake.ledger.records import JobRecord
 
 Goal = Literal["accepted", "delivered"]
@@ -90,30 +90,28 @@ class Engine:
         Raises:
             OnetakeError: what the job ended with, or why it cannot go on now.
         """
-        reported: JobState | None = None
+        tell = once_each(on_update)
         while True:
             record = await self.journal.get(job_id)
-            if on_update is not None and record.state is not reported:
-                on_update(record.job())
-            reported = record.state
+            tell(record.job())
             step = next_step(record)
             if step is None or (goal == "accepted" and step in ("watch", "deliver")):
                 return ended(record)
             if deadline is not None and self._clock.now() >= deadline:
                 raise timed_out(record)
             try:
-                await self._take(step, record, deadline, on_update)
+                await self._take(step, record, deadline, tell)
             except Overtaken:
                 continue  # somebody else changed it: read again
 
     async def _take(
-        self, step: Step, record: JobRecord, deadline: float | None, on_update: OnUpdate | None
+        self, step: Step, record: JobRecord, deadline: float | None, tell: OnUpdate
     ) -> None:
         async with self._owned(record.id) as owned:
             if owned is None:
                 await self._clock.sleep(_FOREIGN_POLL)
             elif step == "watch":
-                await self._watcher.until_ended(owned, deadline, on_update)
+                await self._watcher.until_ended(owned, deadline, tell)
             else:
                 await self._exclusively(step, owned)
 
@@ -152,6 +150,19 @@ class Engine:
         with anyio.CancelScope(shield=True):
             await self._deliverer.aclose()
             await self.driver.aclose()
+
+
+def once_each(on_update: OnUpdate | None) -> OnUpdate:
+    """Return a function that reports a job only when its state or place in the queue changed."""
+    last: list[tuple[JobState, int | None]] = []
+
+    def tell(job: Job) -> None:
+        now = (job.state, job.position)
+        if on_update is not None and last[-1:] != [now]:
+            last[:] = [now]
+            on_update(job)
+
+    return tell
 
 
 def ended(record: JobRecord) -> JobRecord:

@@ -50,7 +50,15 @@ class Waiter:
 class Watcher:
     """All waiters of one account in one event loop."""
 
-    def __init__(self, driver: Driver, journal: Journal, clock: Clock, batch: int) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        journal: Journal,
+        clock: Clock,
+        batch: int,
+        priced: Callable[[Charge], Charge],
+    ) -> None:
+        self._priced = priced
         self._driver = driver
         self._journal = journal
         self._clock = clock
@@ -169,7 +177,7 @@ class Watcher:
         record = waiter.record
         if snapshot.status is record.task and snapshot.position == record.position:
             return
-        values = _columns(record, snapshot)
+        values = self._columns(record, snapshot)
         try:
             waiter.record = await self._journal.move(record, snapshot.status.value, **values)
         except Overtaken:
@@ -180,6 +188,17 @@ class Watcher:
             TaskStatus.RUNNING,
         ):
             _end(waiter)
+
+    def _columns(self, record: JobRecord, snapshot: Snapshot) -> dict[str, Any]:
+        values: dict[str, Any] = {"task": snapshot.status, "position": snapshot.position}
+        if snapshot.outputs:
+            values["outputs"] = [dataclasses.asdict(item) for item in snapshot.outputs]
+        if snapshot.charge is not None:
+            values["actual"] = actual(self._priced(snapshot.charge))
+        if snapshot.error is not None:
+            identity = {"job_id": record.id, "provider": record.account.provider}
+            values["error"] = {**snapshot.error.to_record(), **identity}
+        return values
 
 
 def _end(waiter: Waiter) -> None:
@@ -206,18 +225,6 @@ def _gone(record: JobRecord) -> JobFailed:
         job_id=record.id,
         billed="unknown",
     )
-
-
-def _columns(record: JobRecord, snapshot: Snapshot) -> dict[str, Any]:
-    values: dict[str, Any] = {"task": snapshot.status, "position": snapshot.position}
-    if snapshot.outputs:
-        values["outputs"] = [dataclasses.asdict(item) for item in snapshot.outputs]
-    if snapshot.charge is not None:
-        values["actual"] = actual(snapshot.charge)
-    if snapshot.error is not None:
-        identity = {"job_id": record.id, "provider": record.account.provider}
-        values["error"] = {**snapshot.error.to_record(), **identity}
-    return values
 
 
 def actual(charge: Charge) -> dict[str, Any]:

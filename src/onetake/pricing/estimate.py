@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -10,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from onetake.catalog import ProviderCard
+from onetake.driver import Charge
 from onetake.fitting import FittedRequest
 from onetake.pricing.price_book import PriceRow, load_price_book
 
@@ -176,3 +178,15 @@ def _hash(fitted: FittedRequest, provider: str, price: str) -> str:
     }
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def priced(charge: Charge, provider: ProviderCard, region: str | None) -> Charge:
+    """Put money beside a charge in units, at the list price of a unit; a pack may be cheaper."""
+    if charge.amount is not None or charge.units is None:
+        return charge
+    currency = provider.currencies.get(region or provider.default_region, "USD")
+    day = datetime.datetime.now(datetime.UTC).date()
+    unit = load_price_book(provider.package).money_per_unit(currency, day)
+    if unit is None:
+        return charge
+    return dataclasses.replace(charge, amount=charge.units * unit.amount, currency=currency)

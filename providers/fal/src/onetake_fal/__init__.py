@@ -1,0 +1,1 @@
+"""fal.ai for onetake."""

@@ -1,0 +1,167 @@
+"""fal's error types, in one table, and what each means for the caller and for the job.
+
+Facts: fal's error pages as mirrored 2025-12 and 2026; see docs/providers/fal.md. Unknown types
+count as failures that are not to be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from onetake.errors import (
+    AuthenticationError,
+    Billed,
+    ConcurrencyExceeded,
+    ContentRejected,
+    InsufficientCredits,
+    JobFailed,
+    OnetakeError,
+    ProviderUnavailable,
+    RateLimited,
+    RequestError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row.
+
+    Attributes:
+        error: the neutral error of a task that ended so.
+        http: documented HTTP status.
+        retryable: a new job may succeed without a change.
+        billed: whether such a task is charged, as far as documented.
+    """
+
+    error: type[OnetakeError]
+    http: int
+    retryable: bool = False
+    billed: Billed = "unknown"
+
+
+_INPUT = Kind(JobFailed, 422)
+
+TYPES: dict[str, Kind] = {
+    # model errors
+    "internal_server_error": Kind(JobFailed, 500, retryable=True, billed="no"),
+    "downstream_service_unavailable": Kind(JobFailed, 500, retryable=True, billed="no"),
+    "downstream_service_error": Kind(JobFailed, 400),
+    "generation_timeout": Kind(JobFailed, 504, retryable=True, billed="no"),
+    "content_policy_violation": Kind(ContentRejected, 422),
+    "file_download_error": _INPUT,
+    "image_load_error": _INPUT,
+    "face_detection_error": _INPUT,
+    "feature_not_supported": _INPUT,
+    "image_too_small": _INPUT,
+    "image_too_large": _INPUT,
+    "file_too_large": _INPUT,
+    "greater_than": _INPUT,
+    "greater_than_equal": _INPUT,
+    "less_than": _INPUT,
+    "less_than_equal": _INPUT,
+    "multiple_of": _INPUT,
+    "sequence_too_short": _INPUT,
+    "sequence_too_long": _INPUT,
+    "one_of": _INPUT,
+    "invalid_archive": _INPUT,
+    "archive_file_count_below_minimum": _INPUT,
+    "archive_file_count_exceeds_maximum": _INPUT,
+    "audio_duration_too_long": _INPUT,
+    "audio_duration_too_short": _INPUT,
+    "video_duration_too_long": _INPUT,
+    "video_duration_too_short": _INPUT,
+    "unsupported_audio_format": _INPUT,
+    "unsupported_image_format": _INPUT,
+    "unsupported_video_format": _INPUT,
+    # infrastructure errors
+    "request_timeout": Kind(JobFailed, 504, retryable=True, billed="no"),
+    "startup_timeout": Kind(JobFailed, 504, retryable=True, billed="no"),
+    "runner_scheduling_failure": Kind(JobFailed, 503, retryable=True, billed="no"),
+    "runner_connection_timeout": Kind(JobFailed, 503, retryable=True, billed="no"),
+    "runner_disconnected": Kind(JobFailed, 503, retryable=True, billed="no"),
+    "runner_connection_refused": Kind(JobFailed, 503, retryable=True, billed="no"),
+    "runner_connection_error": Kind(JobFailed, 503, retryable=True, billed="no"),
+    "runner_incomplete_response": Kind(JobFailed, 502, retryable=True, billed="no"),
+    "runner_server_error": Kind(JobFailed, 500, retryable=True, billed="no"),
+    "client_disconnected": Kind(JobFailed, 499),
+    "client_cancelled": Kind(JobFailed, 499),
+    "bad_request": Kind(JobFailed, 400),
+    "internal_error": Kind(JobFailed, 500, retryable=True, billed="no"),
+}
+
+FIELDS: Mapping[str, str] = {
+    "image_url": "first_frame",
+    "start_image_url": "first_frame",
+    "tail_image_url": "last_frame",
+    "end_image_url": "last_frame",
+    "generate_audio": "audio",
+}
+"""fal's field names in our words, for messages."""
+
+CONCURRENCY = "concurrent_requests_limit"
+CANCELLED = "client_cancelled"
+
+
+def describe(payload: Any) -> tuple[str | None, str]:
+    """Return the error type and a sentence from an error body of either form."""
+    if not isinstance(payload, Mapping):
+        return None, str(payload)[:300]
+    detail = payload.get("detail")
+    if isinstance(detail, list) and detail:
+        items = [item for item in detail if isinstance(item, Mapping)]
+        kind = next((str(item["type"]) for item in items if "type" in item), None)
+        return kind, "; ".join(_sentence(item) for item in items)
+    kind = payload.get("error_type")
+    return (None if kind is None else str(kind)), str(detail or payload)[:300]
+
+
+def _sentence(item: Mapping[str, Any]) -> str:
+    path = [str(part) for part in item.get("loc", ()) if part != "body"]
+    field = ".".join(FIELDS.get(part, part) for part in path)
+    context = item.get("ctx")
+    limits = f" ({', '.join(f'{k}={v}' for k, v in context.items())})" if context else ""
+    return f"{field}: {item.get('msg', '')}{limits}" if field else str(item.get("msg", ""))
+
+
+def task_failure(payload: Any, kind: str | None = None) -> OnetakeError:
+    """Return the error of a request that fal accepted and failed."""
+    found, text = describe(payload)
+    name = kind or found
+    row = TYPES.get(name or "", Kind(JobFailed, 0))
+    return row.error(
+        f"fal: {text}" if text.endswith(".") else f"fal: {text}.",
+        provider="fal",
+        vendor_code=name,
+        vendor_message=text,
+        task_state="exists",
+        billed=row.billed,
+        retryable=row.retryable,
+    )
+
+
+def refusal(status: int, payload: Any, *, retry_after: float | None = None) -> OnetakeError:
+    """Return the error of a 4xx answer to a submission or a read: nothing was created."""
+    kind, text = describe(payload)
+    fields: dict[str, Any] = {"provider": "fal", "vendor_code": kind or str(status)}
+    fields["vendor_message"] = text
+    if status == 429:
+        limited = ConcurrencyExceeded if kind == CONCURRENCY else RateLimited
+        return limited(f"fal: too many requests ({text}).", retry_after=retry_after, **fields)
+    if status == 402 or (status == 403 and any(word in text.lower() for word in _MONEY)):
+        return InsufficientCredits(f"fal: the account cannot pay ({text}).", **fields)
+    if status in (401, 403):
+        return AuthenticationError(
+            f"fal: the key was refused ({text}).",
+            hint="Check FAL_KEY; keys are made at https://fal.ai/dashboard/keys.",
+            **fields,
+        )
+    if status == 404:
+        return RequestError(f"fal does not know this endpoint or request ({text}).", **fields)
+    if 400 <= status < 500:
+        return RequestError(f"fal refused the request: {text}.", **fields)
+    return ProviderUnavailable(f"fal answered HTTP {status} ({text}).", **fields)
+
+
+_MONEY = ("balance", "exhausted", "locked", "credit", "billing")

@@ -1,0 +1,195 @@
+"""Paths of fal: queue, direct runs, storage, media, platform."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+
+from onetake.sandbox import Sandbox, SandboxTask
+from onetake_fal.sandbox import requests as fal_requests
+from onetake_fal.sandbox import schema
+from onetake_fal.sandbox.storage import Storage
+
+KEY = "sandbox:sandbox"
+STREAM_INTERVAL = 0.05
+_REQUEST = re.compile(
+    r"^(?P<app>.+)/requests/(?P<id>[^/]+)(?P<rest>/status/stream|/status|/cancel|/response)?$"
+)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
+    """Return the dialect's routes, under ``/fal``."""
+    storage, queue = Storage(sandbox), Queue(sandbox)
+    rest = [
+        Route(route.path, keyed(route.endpoint), methods=["POST"])
+        for route in storage.rest_routes()
+        if isinstance(route, Route)
+    ]
+    return [
+        Mount(
+            "/fal",
+            routes=[
+                Route("/queue/{path:path}", keyed(queue.serve), methods=["GET", "POST", "PUT"]),
+                Route("/run/{path:path}", keyed(queue.run), methods=["POST"]),
+                Mount("/rest", routes=rest),
+                Mount("/cdn", routes=list(storage.cdn_routes())),
+                Route("/media/{id}/{name}", queue.media),
+            ],
+        )
+    ]
+
+
+def keyed(handler: Handler) -> Handler:
+    """Let a handler run only for the sandbox's key."""
+
+    async def checked(request: Request) -> Response:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme not in ("Key", "Bearer") or key.strip() != KEY:
+            return JSONResponse({"detail": "invalid key credentials"}, 401)
+        return await handler(request)
+
+    return checked
+
+
+class Queue:
+    """queue.fal.run and fal.run."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def serve(self, request: Request) -> Response:
+        """Serve one request by its path; the app's sub path may be there or not."""
+        path = request.path_params["path"].strip("/")
+        match = _REQUEST.match(path)
+        if match is None:
+            if request.method != "POST":
+                return JSONResponse({"detail": "Method Not Allowed"}, 405)
+            return await self._submit(path, request)
+        task = self._sandbox.store.task("fal", match["id"])
+        if task is None or not path.startswith(fal_requests.app_of(task.endpoint) + "/"):
+            return JSONResponse({"status": "NOT_FOUND"}, 404)
+        actions: dict[tuple[str, str], Handler] = {
+            ("GET", "/status"): lambda r: self._status(task, r),
+            ("GET", "/status/stream"): lambda r: self._stream(task, r),
+            ("GET", ""): lambda r: self._result(task, r),
+            ("GET", "/response"): lambda r: self._result(task, r),
+            ("PUT", "/cancel"): lambda r: self._cancel(task),
+        }
+        action = actions.get((request.method, match["rest"] or ""))
+        if action is None:
+            return JSONResponse({"detail": "Method Not Allowed"}, 405)
+        response = await action(request)
+        response.headers["x-fal-request-id"] = task.id
+        return response
+
+    async def _submit(self, endpoint: str, request: Request) -> Response:
+        accepted = await self._accept(endpoint, request)
+        if isinstance(accepted, Response):
+            return accepted
+        body = fal_requests.submitted(accepted, _base(request))
+        return JSONResponse(body, headers={"x-fal-request-id": accepted.id})
+
+    async def _accept(self, endpoint: str, request: Request) -> SandboxTask | Response:
+        if endpoint not in schema.endpoints():
+            return JSONResponse({"detail": f"Application '{endpoint}' not found"}, 404)
+        try:
+            body = json.loads(await request.body() or b"{}")
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            item = {"loc": ["body"], "msg": "JSON decode error", "type": "json_invalid"}
+            return JSONResponse({"detail": [item]}, 422)
+        if self._sandbox.settings.validate == "submit":
+            wrong = schema.problems(endpoint, body)
+            if wrong:
+                return JSONResponse({"detail": wrong}, 422)
+        return fal_requests.accept(self._sandbox, endpoint, body)
+
+    async def _status(self, task: SandboxTask, request: Request) -> Response:
+        code, body = fal_requests.status(
+            task, self._sandbox.now(), _base(request), logs=_wants_logs(request)
+        )
+        return JSONResponse(body, code)
+
+    async def _stream(self, task: SandboxTask, request: Request) -> Response:
+        events = self._events(task, _base(request), _wants_logs(request))
+        return StreamingResponse(events, media_type="text/event-stream")
+
+    async def _events(self, task: SandboxTask, base: str, logs: bool) -> AsyncIterator[str]:
+        """Yield one event per change and end after the last; logs are incremental."""
+        last, told = None, 0
+        while True:
+            current = self._sandbox.store.task("fal", task.id) or task
+            now = self._sandbox.now()
+            _, body = fal_requests.status(current, now, base, logs=logs, after=told)
+            if body["status"] != last:
+                yield f"data: {json.dumps(body)}\n\n"
+                last = body["status"]
+                told = len(fal_requests.log_lines(current, now))
+            if last == "COMPLETED":
+                return
+            await self._sandbox.clock.sleep(STREAM_INTERVAL)
+
+    async def _result(self, task: SandboxTask, request: Request) -> Response:
+        now = self._sandbox.now()
+        phase = task.phase(now)
+        if phase in ("queued", "running"):
+            return JSONResponse({"detail": "Request is still in progress"}, 400)
+        if phase != "succeeded":
+            code, body, kind = fal_requests.failure(task, now)
+            return JSONResponse(body, code, headers={"x-fal-error-type": kind} if kind else None)
+        path = await self._sandbox.film(task.film)
+        video = {
+            "url": f"{_base(request)}/fal/media/{task.id}/output.mp4",
+            "content_type": "video/mp4",
+            "file_name": "output.mp4",
+            "file_size": path.stat().st_size,
+        }
+        units = {"x-fal-billable-units": task.units} if task.units else None
+        return JSONResponse({"video": video}, headers=units)
+
+    async def _cancel(self, task: SandboxTask) -> Response:
+        now = self._sandbox.now()
+        phase = task.phase(now)
+        if phase in ("succeeded", "failed", "cancelled"):
+            return JSONResponse({"status": "ALREADY_COMPLETED"}, 400)
+        cancelled = dataclasses.replace(task, cancelled_at=now)
+        self._sandbox.store.change_task(cancelled)
+        if phase == "queued":
+            return JSONResponse({"status": "OK"}, 200)
+        return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202)
+
+    async def run(self, request: Request) -> Response:
+        """Serve a direct run: wait, then answer with the result."""
+        accepted = await self._accept(request.path_params["path"].strip("/"), request)
+        if isinstance(accepted, Response):
+            return accepted
+        while accepted.phase(self._sandbox.now()) in ("queued", "running"):
+            await self._sandbox.clock.sleep(STREAM_INTERVAL)
+        response = await self._result(accepted, request)
+        response.headers["x-fal-request-id"] = accepted.id
+        return response
+
+    async def media(self, request: Request) -> Response:
+        """Serve a result's file; links of fal need no key and are public."""
+        task = self._sandbox.store.task("fal", request.path_params["id"])
+        if task is None or task.phase(self._sandbox.now()) != "succeeded":
+            return JSONResponse({"detail": "not found"}, 404)
+        return FileResponse(await self._sandbox.film(task.film), media_type="video/mp4")
+
+
+def _wants_logs(request: Request) -> bool:
+    """The Python client says ``true``, the JavaScript client ``1``."""
+    return request.query_params.get("logs", "0").lower() in ("1", "true")
+
+
+def _base(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}"
+

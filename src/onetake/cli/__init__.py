@@ -1,0 +1,32 @@
+"""The command line. One file per command group; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from onetake.cli import doctor, generate, jobs, models, prices, sandbox
+
+app = typer.Typer(
+    name="onetake",
+    help="Generate video and images through any provider, and pay for each take exactly once.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("generate")(generate.generate)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(models.app, name="models")
+app.command("providers")(models.providers)
+app.command("estimate")(prices.estimate)
+app.command("compare")(prices.compare)
+app.add_typer(sandbox.app, name="sandbox")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run the command line."""
+    from onetake.cli.output import guarded
+
+    sys.exit(guarded(app))

@@ -1,0 +1,97 @@
+"""Output: tables and colour for a terminal, plain text for a pipe, one JSON object for --json."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import click
+
+from onetake import errors
+
+DONE, FAILED, USAGE, CREDENTIALS, BUDGET, UNKNOWN, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (errors.RequestError, USAGE),
+    (errors.ConfigurationError, USAGE),
+    (errors.AuthenticationError, CREDENTIALS),
+    (errors.InsufficientCredits, CREDENTIALS),
+    (errors.BudgetExceeded, BUDGET),
+    (errors.SubmissionUnknown, UNKNOWN),
+    (errors.OnetakeError, FAILED),
+)
+"""The first that fits decides."""
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code for an error."""
+    return next((code for kind, code in EXIT_CODES if isinstance(error, kind)), FAILED)
+
+
+def guarded(command: Callable[..., Any]) -> int:
+    """Run the app; put every expected error into one line on standard error."""
+    try:
+        result = command(standalone_mode=False)
+    except (errors.OnetakeError, errors.ConfigurationError) as error:
+        complain(error)
+        return exit_code(error)
+    except click.exceptions.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    return result if isinstance(result, int) else DONE
+
+
+def complain(error: Exception) -> None:
+    """Print one line about an error to standard error."""
+    print(f"onetake: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value to standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
+
+
+def say(text: str) -> None:
+    """Print a line to standard output."""
+    print(text)  # noqa: T201
+
+
+def hint(text: str) -> None:
+    """Print a line to standard error, where it does not disturb a pipe."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table: ruled on a terminal, aligned plain text in a pipe."""
+    texts = [[_cell(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _ruled(columns, texts)
+        return
+    widths = [max(len(row[i]) for row in [list(columns), *texts]) for i in range(len(columns))]
+    for row in [list(columns), *texts]:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        say("  ".join(cells).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return "–" if value is None else str(value)
+
+
+def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    ruled = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold")
+    for row in rows:
+        ruled.add_row(*row)
+    Console().print(ruled)
