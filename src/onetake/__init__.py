@@ -47,7 +47,7 @@ _WHERE = {
     "get_provider": "provider",
 }
 
-__all__ = ["__version__", *_WHERE]  # noqa: PLE0604
+__all__ = ["__version__", *_WHERE]
 
 if TYPE_CHECKING:
     from onetake.assets import Asset as Asset

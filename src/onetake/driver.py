@@ -273,9 +273,7 @@ class Driver(abc.ABC):
         """
 
     @abc.abstractmethod
-    async def look(
-        self, tasks: Sequence[Task]
-    ) -> Mapping[str, Snapshot | Missing | LookError]:
+    async def look(self, tasks: Sequence[Task]) -> Mapping[str, Snapshot | Missing | LookError]:
         """Ask for at most ``card.look_batch`` tasks; return an answer for every id.
 
         One bad answer must not spoil the others. A task that the vendor leaves out is `Missing`.
@@ -298,7 +296,7 @@ class Driver(abc.ABC):
         """Return (bucket, weight) for what the vendor counts as concurrency; empty: nothing."""
         return ()
 
-    async def verify(self) -> None:
+    async def verify(self) -> None:  # noqa: B027 - optional: not every vendor has a free read
         """Check the credentials with a free read, before anything is paid.
 
         Raises:
@@ -318,5 +316,5 @@ class Driver(abc.ABC):
         """Return packs and balances; empty when the vendor tells none."""
         return ()
 
-    async def aclose(self) -> None:
+    async def aclose(self) -> None:  # noqa: B027 - optional: a driver may hold nothing open
         """Close everything that was opened."""

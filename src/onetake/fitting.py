@@ -283,8 +283,7 @@ def _settled(card: ModelCard, draft: _Draft) -> None:
             continue
         if draft.parameters[name] != own:
             raise UnsupportedParameter(
-                f"{name}: {card.name} has only {_word(own)}, not "
-                f"{_word(draft.parameters[name])}.",
+                f"{name}: {card.name} has only {_word(own)}, not {_word(draft.parameters[name])}.",
                 provider=card.provider,
                 hint=f"Choose another model or tier, or leave {name} out.",
             )
@@ -292,8 +291,8 @@ def _settled(card: ModelCard, draft: _Draft) -> None:
 
 
 def _word(value: Any) -> str:
-    return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(
-        value
+    return (
+        {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
     )
 
 
@@ -460,7 +459,9 @@ def _check_pixels(where: str, model: str, asset: LoadedAsset, slot: InputSlot) -
         return
     size = f"{asset.width}×{asset.height} pixels"
     if slot.min_side and min(asset.width, asset.height) < slot.min_side:
-        raise AssetError(f"{where} has {size}; {model} wants {slot.min_side} on each side at least.")
+        raise AssetError(
+            f"{where} has {size}; {model} wants {slot.min_side} on each side at least."
+        )
     ratio = max(asset.width, asset.height) / min(asset.width, asset.height)
     if slot.max_ratio and ratio > slot.max_ratio:
         raise AssetError(

@@ -142,7 +142,7 @@ class _Trace:
 
 
 def _is_stream(response: httpx.Response) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+    return str(response.headers.get("content-type", "")).startswith("text/event-stream")
 
 
 def judge_submission(response: httpx.Response, provider: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from typing import Any
 from onetake.errors import ConfigurationError
 
 
-class Submission(str, enum.Enum):
+class Submission(enum.StrEnum):
     """What became of the POST."""
 
     INTENT = "intent"
@@ -38,7 +38,7 @@ class Submission(str, enum.Enum):
     ABANDONED = "abandoned"
 
 
-class TaskStatus(str, enum.Enum):
+class TaskStatus(enum.StrEnum):
     """What the vendor says of its task."""
 
     QUEUED = "queued"
@@ -48,7 +48,7 @@ class TaskStatus(str, enum.Enum):
     CANCELLED = "cancelled"
 
 
-class Delivery(str, enum.Enum):
+class Delivery(enum.StrEnum):
     """What became of the file."""
 
     PENDING = "pending"
@@ -56,7 +56,7 @@ class Delivery(str, enum.Enum):
     LOST = "lost"
 
 
-class JobState(str, enum.Enum):
+class JobState(enum.StrEnum):
     """The state of a job, as one word."""
 
     DRAFT = "draft"

@@ -142,9 +142,7 @@ class Provider:
         max_cost: Decimal | str | int | None,
         approved: CostEstimate | None,
     ) -> Intent:
-        fitted = await anyio.to_thread.run_sync(
-            lambda: fit(request, self._catalog, strict=strict)
-        )
+        fitted = await anyio.to_thread.run_sync(lambda: fit(request, self._catalog, strict=strict))
         price = self._estimate(fitted)
         _within(price, max_cost, approved)
         return Intent(

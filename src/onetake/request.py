@@ -11,7 +11,7 @@ from onetake.assets import Asset, AssetSource
 from onetake.errors import RequestError
 
 
-class GenerationType(str, enum.Enum):
+class GenerationType(enum.StrEnum):
     """What is to be generated.
 
     The first three name only the kind of output and fit every model of that kind; the others

@@ -1,37 +1,138 @@
 """The blocking mirror of `onetake.Provider`: the same names, the same arguments.
 
-Calls run on one event-loop thread that all blocking providers of a process share.
+Calls run on one event-loop thread that all blocking providers of a process share. A test
+compares names and signatures with the original.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from anyio.from_thread import BlockingPortalProvider
 
-import onetake.provider as _async
+from onetake import provider as original
+from onetake.catalog import ProviderCard
+from onetake.ledger.records import Account
 
 __all__ = ["Provider", "get_provider"]
 
+P = ParamSpec("P")
+R = TypeVar("R")
 _portal = BlockingPortalProvider(backend="asyncio")
+
+
+def _blocking(
+    method: Callable[Concatenate[original.Provider, P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate[Provider, P], R]:
+    @functools.wraps(method)
+    def call(self: Provider, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with _portal as portal:
+            bound = functools.partial(method, self._provider, *args, **kwargs)
+            result: R = portal.call(bound)
+            return result
+
+    return call
+
+
+def _direct(
+    method: Callable[Concatenate[original.Provider, P], R],
+) -> Callable[Concatenate[Provider, P], R]:
+    @functools.wraps(method)
+    def call(self: Provider, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self._provider, *args, **kwargs)
+
+    return call
+
+
+def _iterating(
+    method: Callable[Concatenate[original.Provider, P], AsyncIterator[R]],
+) -> Callable[Concatenate[Provider, P], Iterator[R]]:
+    @functools.wraps(method)
+    def call(self: Provider, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        pumped = _Pumped(lambda: method(self._provider, *args, **kwargs))
+        with _portal as portal, portal.wrap_async_context_manager(pumped) as receive:
+            while True:
+                try:
+                    item = portal.call(receive.receive)
+                except anyio.EndOfStream:
+                    return
+                yield item
+
+    return call
+
+
+class _Pumped:
+    """Runs an async generator in a task of its own, because its scopes may not change tasks."""
+
+    def __init__(self, generate: Callable[[], AsyncIterator[Any]]) -> None:
+        self._generate = generate
+
+    async def __aenter__(self) -> ObjectReceiveStream[Any]:
+        send, self._receive = anyio.create_memory_object_stream[Any](0)
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._group.start_soon(self._pump, send)
+        return self._receive
+
+    async def _pump(self, send: ObjectSendStream[Any]) -> None:
+        async with send:
+            async for item in self._generate():
+                await send.send(item)
+
+    async def __aexit__(self, *exc: object) -> None:
+        self._group.cancel_scope.cancel()
+        await self._group.__aexit__(None, None, None)
+        self._receive.close()
 
 
 class Provider:
     """`onetake.Provider` without ``await``. Made by `onetake.sync.get_provider`."""
 
-    def __init__(self, provider: _async.Provider) -> None:
+    def __init__(self, provider: original.Provider) -> None:
         self._provider = provider
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._provider.name
+
+    @property
+    def card(self) -> ProviderCard:
+        """What the provider says of itself."""
+        return self._provider.card
+
+    @property
+    def account_key(self) -> Account:
+        """Where jobs are billed."""
+        return self._provider.account_key
+
+    models = _direct(original.Provider.models)
+    model = _direct(original.Provider.model)
+    check = _direct(original.Provider.check)
+    estimate = _direct(original.Provider.estimate)
+    submit = _blocking(original.Provider.submit)
+    wait = _blocking(original.Provider.wait)
+    generate = _blocking(original.Provider.generate)
+    generate_many = _iterating(original.Provider.generate_many)
+    job = _blocking(original.Provider.job)
+    jobs = _blocking(original.Provider.jobs)
+    cancel = _blocking(original.Provider.cancel)
+    resume = _blocking(original.Provider.resume)
+    account = _blocking(original.Provider.account)
+    verify = _blocking(original.Provider.verify)
+    close = _blocking(original.Provider.aclose)
 
     def __repr__(self) -> str:
         return repr(self._provider)
 
     def __enter__(self) -> Provider:
-        self._portal = _portal.__enter__()
-        self._context = self._portal.wrap_async_context_manager(self._provider)
+        portal = _portal.__enter__()
+        self._context = portal.wrap_async_context_manager(self._provider)
         self._context.__enter__()
         return self
 
@@ -46,94 +147,8 @@ class Provider:
         finally:
             _portal.__exit__(kind, error, trace)
 
-    if TYPE_CHECKING:
 
-        def __getattr__(self, name: str) -> Any: ...
-
-
-def _blocking(name: str) -> Callable[..., Any]:
-    method = getattr(_async.Provider, name)
-
-    @functools.wraps(method)
-    def call(self: Provider, *args: Any, **kwargs: Any) -> Any:
-        with _portal as portal:
-            bound = functools.partial(getattr(self._provider, name), *args, **kwargs)
-            return portal.call(bound)
-
-    return call
-
-
-def _direct(name: str) -> Callable[..., Any]:
-    method = getattr(_async.Provider, name)
-
-    @functools.wraps(method)
-    def call(self: Provider, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self._provider, name)(*args, **kwargs)
-
-    return call
-
-
-def _iterating(name: str) -> Callable[..., Iterator[Any]]:
-    method = getattr(_async.Provider, name)
-
-    @functools.wraps(method)
-    def call(self: Provider, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        with _portal as portal:
-            generator = getattr(self._provider, name)(*args, **kwargs)
-            with portal.wrap_async_context_manager(_Collected(generator)) as receive:
-                while True:
-                    try:
-                        yield portal.call(receive.receive)
-                    except _async.anyio.EndOfStream:
-                        return
-
-    return call
-
-
-class _Collected:
-    """Runs an async generator in a task of its own, because its scopes may not change tasks."""
-
-    def __init__(self, generator: Any) -> None:
-        self._generator = generator
-
-    async def __aenter__(self) -> Any:
-        send, receive = _async.anyio.create_memory_object_stream[Any](0)
-        self._group = _async.anyio.create_task_group()
-        await self._group.__aenter__()
-        self._group.start_soon(self._pump, send)
-        self._receive = receive
-        return receive
-
-    async def _pump(self, send: Any) -> None:
-        async with send:
-            async for item in self._generator:
-                await send.send(item)
-
-    async def __aexit__(self, *exc: Any) -> None:
-        self._receive.close()
-        self._group.cancel_scope.cancel()
-        await self._group.__aexit__(None, None, None)
-
-
-def _mirror() -> None:
-    for name, member in inspect.getmembers(_async.Provider):
-        if name.startswith("_"):
-            continue
-        if inspect.iscoroutinefunction(member):
-            setattr(Provider, name if name != "aclose" else "close", _blocking(name))
-        elif inspect.isasyncgenfunction(member):
-            setattr(Provider, name, _iterating(name))
-        elif isinstance(member, property):
-            getter = functools.partial(lambda key, self: getattr(self._provider, key), name)
-            setattr(Provider, name, property(getter, doc=member.__doc__))
-        elif callable(member):
-            setattr(Provider, name, _direct(name))
-
-
-_mirror()
-
-
-@functools.wraps(_async.get_provider)
+@functools.wraps(original.get_provider)
 def get_provider(*args: Any, **kwargs: Any) -> Provider:
     """Return a blocking provider; the arguments are those of `onetake.get_provider`."""
-    return Provider(_async.get_provider(*args, **kwargs))
+    return Provider(original.get_provider(*args, **kwargs))

@@ -161,7 +161,7 @@ class Workshop:
         explicit = {name: self.options.get(name) for name in names}
         if self.api_key is not None:
             explicit["api_key"] = self.api_key
-        environ = None if self._may_use_environment() else {}
+        environ: dict[str, str] | None = None if self._may_use_environment() else {}
         found = resolve(self.card.credentials, explicit, environ)
         if found is None and self.sandbox and not any(explicit.values()):
             found = Credentials(self.card.sandbox_credentials, "the sandbox's own")

@@ -23,7 +23,9 @@ JobId = Annotated[str, typer.Argument(metavar="ID", help="Job id, or the beginni
 
 @app.command("list")
 def list_jobs(
-    open_only: Annotated[bool, typer.Option("--open", help="Only jobs that have not ended.")] = False,
+    open_only: Annotated[
+        bool, typer.Option("--open", help="Only jobs that have not ended.")
+    ] = False,
     limit: Annotated[int, typer.Option(help="How many at most.")] = 50,
     as_json: options.Json = False,
 ) -> None:

@@ -37,9 +37,7 @@ Params = Annotated[
     typer.Option("--param", metavar="K=V", help="Any other parameter; repeatable."),
 ]
 Region = Annotated[str | None, typer.Option(help="Provider region, such as cn.")]
-Sandbox = Annotated[
-    bool, typer.Option("--sandbox", help="Use the offline sandbox; costs nothing.")
-]
+Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the offline sandbox; costs nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 _ROLE = re.compile(r"^([a-z][a-z0-9_]{1,40})=(.+)$", re.DOTALL)
@@ -131,7 +129,9 @@ def choose_provider(name: str | None, model: str | None) -> str:
             "model: name one with -m.",
             hint="`onetake models list` shows them, `onetake compare` what they cost.",
         )
-    having = [card for card in sorted(plugins.registry().cards) if plugins.catalog(card).find(model)]
+    having = [
+        card for card in sorted(plugins.registry().cards) if plugins.catalog(card).find(model)
+    ]
     if len(having) == 1:
         return having[0]
     if having:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onetake.pricing.estimate import CostEstimate
 
 
-class Format(str, enum.Enum):
+class Format(enum.StrEnum):
     """How to print a comparison."""
 
     TABLE = "table"

@@ -31,7 +31,7 @@ log = logging.getLogger("onetake.engine")
 ATTEMPTS = 5
 
 
-class _Expired(Exception):  # noqa: N818 - a signal: ask the vendor for a fresh link
+class _Expired(Exception):
     """The link no longer works."""
 
 
@@ -122,19 +122,20 @@ class Deliverer:
         raise DeliveryError(f"the download broke off {ATTEMPTS} times ({reason}).")
 
     async def _stream(self, url: str, part: Path) -> bool:
-        have = part.stat().st_size if part.exists() else 0
+        have = _size(part)
         headers = {"Range": f"bytes={have}-"} if have else {}
         async with self._client.stream("GET", url, headers=headers) as response:
             if response.status_code in (401, 403, 404, 410):
                 raise _Expired(f"HTTP {response.status_code}")
             if response.status_code not in (200, 206):
                 raise httpx.HTTPError(f"HTTP {response.status_code}")
-            mode = "ab" if response.status_code == 206 else "wb"
             expected = _expected_size(response, have)
-            async with await anyio.open_file(part, mode) as file:
+            if response.status_code == 200:
+                part.unlink(missing_ok=True)  # noqa: ASYNC240 - one quick call
+            async with await anyio.open_file(part, "ab") as file:
                 async for chunk in response.aiter_raw(1 << 16):
                     await file.write(chunk)
-        return expected is None or part.stat().st_size == expected
+        return expected is None or _size(part) == expected
 
     def _store(self, remote: RemoteFile, part: Path) -> Artifact:
         facts = measure(part, remote.media_type)
@@ -159,6 +160,10 @@ class Deliverer:
     async def aclose(self) -> None:
         """Close the download client."""
         await self._client.aclose()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _expected_size(response: httpx.Response, have: int) -> int | None:

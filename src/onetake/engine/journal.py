@@ -19,7 +19,7 @@ log = logging.getLogger("onetake.jobs")
 Announce = Callable[[dict[str, Any]], None]
 
 
-class Overtaken(Exception):  # noqa: N818 - not an error: somebody else was faster
+class Overtaken(Exception):
     """The job is no longer as it was seen; look again and decide anew."""
 
 

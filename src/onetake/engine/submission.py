@@ -125,9 +125,7 @@ class Submitter:
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
         fitted = intent.fitted
-        prepared = [
-            await self._driver.prepare_asset(asset, fitted.card) for asset in fitted.assets
-        ]
+        prepared = [await self._driver.prepare_asset(asset, fitted.card) for asset in fitted.assets]
         submission = self._driver.prepare(fitted, job_id, prepared)
         await anyio.to_thread.run_sync(self._keep_blobs, prepared)
         stored = bodies.stored_form(dataclasses.asdict(dataclasses.replace(submission, body={})))

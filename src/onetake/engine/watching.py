@@ -160,9 +160,7 @@ class Watcher:
     async def _apply(self, waiter: Waiter, answer: Snapshot | Missing | LookError) -> None:
         now = self._clock.now()
         record = waiter.record
-        waiter.next_look = pacing.next_look(
-            record.accepted_at or now, now, record.typical_seconds
-        )
+        waiter.next_look = pacing.next_look(record.accepted_at or now, now, record.typical_seconds)
         if isinstance(answer, LookError):
             _look_failed(waiter, answer, now)
         elif isinstance(answer, Missing):

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from onetake.driver import RemoteFile, Task
 from onetake.driver import Submission as Sending
 from onetake.job import Delivery, Job, JobState, JobToken, Submission, TaskStatus, job_state
@@ -129,7 +131,7 @@ _JOB_COLUMNS = tuple(
 )
 
 
-def record_of(row: Mapping[str, Any]) -> JobRecord:
+def record_of(row: RowMapping) -> JobRecord:
     """Build a record from a joined row; account columns carry the prefix ``account_``."""
     fields = {name: row[name] for name in _JOB_COLUMNS}
     fields["account"] = Account(*(row[f"of_{name}"] for name in _ACCOUNT_COLUMNS))

@@ -242,22 +242,16 @@ def claim(
     """Become the owner of a job that is free, ours, or whose owner went silent."""
     free = sa.or_(jobs.c.owner.is_(None), jobs.c.owner == owner, jobs.c.lease_until < now)
     connection.execute(
-        jobs.update()
-        .where(jobs.c.id == job_id, free)
-        .values(owner=owner, lease_until=now + lease)
+        jobs.update().where(jobs.c.id == job_id, free).values(owner=owner, lease_until=now + lease)
     )
     record = get(connection, job_id)
     return record if record is not None and record.owner == owner else None
 
 
-def renew(
-    connection: sa.Connection, job_ids: Sequence[str], owner: str, until: float
-) -> None:
+def renew(connection: sa.Connection, job_ids: Sequence[str], owner: str, until: float) -> None:
     """Give a sign of life for jobs that are ours."""
     connection.execute(
-        jobs.update()
-        .where(jobs.c.id.in_(job_ids), jobs.c.owner == owner)
-        .values(lease_until=until)
+        jobs.update().where(jobs.c.id.in_(job_ids), jobs.c.owner == owner).values(lease_until=until)
     )
 
 

@@ -45,7 +45,9 @@ class Writer:
             if self._closed:
                 raise LedgerError("the ledger is closed.")
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="onetake-ledger", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._run, name="onetake-ledger", daemon=True
+                )
                 self._thread.start()
             self._queue.put((work, future))
         return future
@@ -94,8 +96,8 @@ def _run_batch(connection: sa.Connection, batch: list[tuple[Work, Future[Any]]])
             try:
                 with connection.begin_nested():
                     outcomes.append((future, work(connection), None))
-            except Exception as error:  # noqa: BLE001 - belongs to this waiter alone
-                outcomes.append((future, None, error))
+            except Exception as failure:  # noqa: BLE001 - belongs to this waiter alone
+                outcomes.append((future, None, failure))
     for future, result, error in outcomes:
         if error is None:
             future.set_result(result)

@@ -38,7 +38,7 @@ def known(name: str) -> bool:
     return name in names or re.fullmatch(r"http_[1-5]\d\d", name) is not None
 
 
-class ConnectionBroken(Exception):  # noqa: N818 - tells the server how to hang up
+class ConnectionBroken(Exception):
     """The connection is to break now.
 
     Attributes:

@@ -98,7 +98,7 @@ async def serve(
     urls = base_urls(base_url(plain))
 
     async def announce() -> None:
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
             await anyio.sleep(0.01)
         if ready is not None:
             ready(urls)

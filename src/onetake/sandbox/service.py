@@ -48,9 +48,7 @@ class SandboxSettings:
 class Sandbox:
     """One sandbox: what it remembers, its time, its faults and its films."""
 
-    def __init__(
-        self, settings: SandboxSettings | None = None, clock: Clock | None = None
-    ) -> None:
+    def __init__(self, settings: SandboxSettings | None = None, clock: Clock | None = None) -> None:
         self.settings = settings or SandboxSettings()
         self.clock = clock or SystemClock()
         self._temporary = None

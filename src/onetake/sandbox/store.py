@@ -47,7 +47,7 @@ _values = sa.Table(
 KEPT_REQUESTS = 20_000
 
 
-class DuplicateExternalId(Exception):  # noqa: N818 - a vendor's refusal, not a fault
+class DuplicateExternalId(Exception):
     """The vendor keeps external ids unique, and this one is taken."""
 
 

@@ -41,7 +41,7 @@ accepted_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 """The request id of the newest accepted submission in this context, read before fal-client."""
 
 
-class VendorAnswer(Exception):  # noqa: N818 - an answer, for the driver to read
+class VendorAnswer(Exception):
     """An answer of fal that is not a success."""
 
     def __init__(self, response: httpx.Response) -> None:
@@ -152,14 +152,14 @@ class Client(fal_client.AsyncClient):
     # the three private slots of fal_client.AsyncClient that decide which connections are used
 
     @property
-    def _client(self) -> Coroutine[Any, Any, httpx.AsyncClient]:  # type: ignore[override]
+    def _client(self) -> Coroutine[Any, Any, httpx.AsyncClient]:
         async def ready() -> httpx.AsyncClient:
             return self.http
 
         return ready()
 
     @property
-    def _token_manager(self) -> Coroutine[Any, Any, _TokenManager]:  # type: ignore[override]
+    def _token_manager(self) -> Coroutine[Any, Any, _TokenManager]:
         async def ready() -> _TokenManager:
             if self._tokens is None:
                 self._tokens = _TokenManager(await self._auth, self._uploads)

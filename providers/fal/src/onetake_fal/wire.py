@@ -17,9 +17,7 @@ _UNKNOWN_FIELDS = {"first_frame": "image_url", "last_frame": "tail_image_url"}
 """Field names for files of endpoints outside the catalog: the commonest ones."""
 
 
-def submission(
-    request: FittedRequest, job_id: str, assets: Sequence[PreparedAsset]
-) -> Submission:
+def submission(request: FittedRequest, job_id: str, assets: Sequence[PreparedAsset]) -> Submission:
     """Write a request for one endpoint."""
     wire = request.card.wire
     body: dict[str, Any] = {}

@@ -7,6 +7,7 @@ now − 5 s; HS256.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import jwt
@@ -45,7 +46,7 @@ class Signer:
                 provider="kling",
                 hint="Set KLING_API_KEY, or KLING_ACCESS_KEY and KLING_SECRET_KEY.",
             )
-        self._api_key, self._access, self._secret = api_key, access, secret
+        self._api_key, self._access, self._secret = api_key, access, secret or ""
 
     @property
     def has_api_key(self) -> bool:
@@ -62,7 +63,10 @@ class Signer:
             issued = int(now)
             self._ends_at = issued + LIFETIME
             claims = {"iss": self._access, "exp": issued + LIFETIME, "nbf": issued - EARLY}
-            self._token = jwt.encode(claims, self._secret, algorithm="HS256")
+            with warnings.catch_warnings():
+                # the vendor chooses the secret's length, not the caller
+                warnings.filterwarnings("ignore", message="The HMAC key is")
+                self._token = jwt.encode(claims, self._secret, algorithm="HS256")
         return self._token
 
     def synchronise(self, server_time: float) -> bool:

@@ -115,9 +115,7 @@ class KlingDriver(Driver):
         self, tasks: Sequence[Task]
     ) -> Mapping[str, Snapshot | Missing | LookError]:
         try:
-            data = await self._read(
-                "/tasks", {"task_ids": ",".join(task.id for task in tasks)}
-            )
+            data = await self._read("/tasks", {"task_ids": ",".join(task.id for task in tasks)})
         except OnetakeError as error:
             failed = LookError(error, getattr(error, "retry_after", None))
             return {task.id: failed for task in tasks}

@@ -54,7 +54,9 @@ def submission(
         _check_legacy(request)
         path = LEGACY_PATHS[request.card.task]
         body = _legacy_body(request, job_id, values)
-    return Submission(path=path, body=_merged(body, request.vendor), route=route, external_id=job_id)
+    return Submission(
+        path=path, body=_merged(body, request.vendor), route=route, external_id=job_id
+    )
 
 
 def choose_route(request: FittedRequest, has_api_key: bool) -> str:
@@ -138,9 +140,7 @@ def _new_settings(request: FittedRequest) -> dict[str, Any]:
     return settings
 
 
-def _legacy_body(
-    request: FittedRequest, job_id: str, values: Mapping[Any, Any]
-) -> dict[str, Any]:
+def _legacy_body(request: FittedRequest, job_id: str, values: Mapping[Any, Any]) -> dict[str, Any]:
     given = request.parameters
     body: dict[str, Any] = {"model_name": request.card.wire["legacy"]}
     for role, field in (("first_frame", "image"), ("last_frame", "image_tail")):

@@ -13,8 +13,10 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom of what is seen, as shares of the picture."""
 
 _WORDS: tuple[tuple[str, str], ...] = (
-    (r"(completely |perfectly )?(static|still|locked[- ]off) (camera|shot)|camera stays .*still",
-     "static"),
+    (
+        r"(completely |perfectly )?(static|still|locked[- ]off) (camera|shot)|camera stays .*still",
+        "static",
+    ),
     (r"(zoom|push|doll|track)\w* in|push\w* in|doll\w+ forward|dramatic push", "zoom_in"),
     (r"zoom\w* out|pull\w* (back|out)|doll\w+ back|epic reveal", "zoom_out"),
     (r"pan\w*( to the)? left|truck\w* left", "pan_left"),

@@ -51,7 +51,7 @@ def _write(out: Any, film: Film, read_file: Callable[[str], bytes]) -> None:
     sound = out.add_stream("aac", rate=_RATE, layout="mono") if film.audio else None
     spacing = (film.frames - 1) / max(1, count - 1)
     for number, picture in enumerate(_frames(film, count, read_file)):
-        frame = av.VideoFrame.from_image(picture)
+        frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
         frame.pts = round(number * spacing)
         frame.time_base = tick
         out.mux(stream.encode(frame))

@@ -73,7 +73,7 @@ def _hills(scene: Image.Image, chance: random.Random) -> None:
         base = height * (0.5 + 0.12 * layer)
         waves = [(chance.uniform(0.5, 3.5), chance.uniform(0, 6.3)) for _ in range(3)]
         points = [(0.0, float(height))]
-        for step in range(0, 129):
+        for step in range(129):
             share = step / 128
             rise = sum(math.sin(share * pace * 6.28 + turn) for pace, turn in waves) / 3
             points.append((width * share, base + rise * height * 0.07))

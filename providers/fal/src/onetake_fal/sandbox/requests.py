@@ -30,7 +30,8 @@ def accept(sandbox: Sandbox, endpoint: str, body: Mapping[str, Any]) -> SandboxT
     wrong = schema.problems(endpoint, body)
     prompt = str(body.get("prompt") or "")
     seconds = _seconds(endpoint, body)
-    first, last, faults = None, None, []
+    first: str | None = None
+    last: str | None = None
     if not wrong:
         first, faults = _picture(sandbox, body, FIRST)
         last, more = _picture(sandbox, body, LAST)

@@ -192,4 +192,3 @@ def _wants_logs(request: Request) -> bool:
 
 def _base(request: Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc}"
-

@@ -46,17 +46,17 @@ def _check(name: str, value: Any, rule: Mapping[str, Any]) -> list[Problem]:
         context = {"expected": allowed}
         return [_problem(name, f"Input should be {allowed}", "literal_error", value, context)]
     if "min" in rule and value < rule["min"]:
-        context = {"ge": float(rule["min"])}
         message = f"Input should be greater than or equal to {rule['min']}"
-        return [_problem(name, message, "greater_than_equal", value, context)]
+        limit = {"ge": float(rule["min"])}
+        return [_problem(name, message, "greater_than_equal", value, limit)]
     if "max" in rule and value > rule["max"]:
-        context = {"le": float(rule["max"])}
         message = f"Input should be less than or equal to {rule['max']}"
-        return [_problem(name, message, "less_than_equal", value, context)]
+        limit = {"le": float(rule["max"])}
+        return [_problem(name, message, "less_than_equal", value, limit)]
     if "max_length" in rule and len(value) > rule["max_length"]:
-        context = {"max_length": rule["max_length"]}
+        length = {"max_length": rule["max_length"]}
         message = f"String should have at most {rule['max_length']} characters"
-        return [_problem(name, message, "string_too_long", value[:60], context)]
+        return [_problem(name, message, "string_too_long", value[:60], length)]
     return []
 
 

@@ -6,6 +6,8 @@ The words of each refusal were recorded by third parties in August and September
 from __future__ import annotations
 
 import time
+import warnings
+from typing import Any
 
 import jwt
 
@@ -40,17 +42,23 @@ def check(authorization: str | None, *, new_api: bool) -> None:
     _check_jwt(credential)
 
 
-def _check_jwt(token: str) -> None:
-    parts = token.count(".") + 1 if "." in token else 0
-    if parts != 3:
-        raise Refusal(1002, f"The token was expected to have 3 parts, but got {parts}.")
-    try:
-        claims = jwt.decode(
+def _decoded(token: str) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The HMAC key is")  # the sandbox's is short
+        return jwt.decode(
             token,
             SECRET_KEY,
             algorithms=["HS256"],
             options={"verify_exp": False, "verify_nbf": False, "require": ["iss", "exp"]},
         )
+
+
+def _check_jwt(token: str) -> None:
+    parts = token.count(".") + 1 if "." in token else 0
+    if parts != 3:
+        raise Refusal(1002, f"The token was expected to have 3 parts, but got {parts}.")
+    try:
+        claims = _decoded(token)
     except jwt.InvalidSignatureError:
         raise Refusal(1002, "Authorization is invalid: the signature does not match") from None
     except jwt.InvalidTokenError as error:

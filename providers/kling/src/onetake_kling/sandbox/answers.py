@@ -35,7 +35,7 @@ HTTP_OF = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+class Refusal(Exception):
     """A documented no."""
 
     def __init__(self, code: int, message: str) -> None:

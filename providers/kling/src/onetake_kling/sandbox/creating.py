@@ -99,21 +99,27 @@ def _new_inputs(
         raise invalid("contents cannot be empty")
     if not isinstance(contents, list):
         raise invalid("contents value type is invalid, expected array")
-    prompt, frames = "", {}
+    found: dict[str, str] = {}
     for number, item in enumerate(contents):
-        kind = item.get("type") if isinstance(item, dict) else None
-        if kind == "prompt":
-            prompt = _text(item, "text", "content item of type 'prompt' must have non-blank text")
-        elif kind in ("first_frame", "last_frame"):
-            message = f"content item of type '{kind}' must have a non-blank url"
-            frames[kind] = _text(item, "url", message)
-        elif kind not in ("element", "voice", "image", "video"):
-            raise invalid(f"contents[{number}].type value '{kind}' is invalid")
-    if "first_frame" not in frames:
+        _content(number, item, found)
+    if "first_frame" not in found:
         raise invalid("contents must include at least one first_frame item")
-    if "last_frame" in frames and not rules.last_frame:
+    if "last_frame" in found and not rules.last_frame:
         raise invalid("Image tail is not supported by the current model")
-    return prompt, frames["first_frame"], frames.get("last_frame")
+    return found.get("prompt", ""), found["first_frame"], found.get("last_frame")
+
+
+def _content(number: int, item: Any, found: dict[str, str]) -> None:
+    """Read one item of ``contents`` into ``found``."""
+    kind = item.get("type") if isinstance(item, dict) else None
+    if kind == "prompt":
+        message = "content item of type 'prompt' must have non-blank text"
+        found["prompt"] = _text(item, "text", message)
+    elif kind in ("first_frame", "last_frame"):
+        message = f"content item of type '{kind}' must have a non-blank url"
+        found[kind] = _text(item, "url", message)
+    elif kind not in ("element", "voice", "image", "video"):
+        raise invalid(f"contents[{number}].type value '{kind}' is invalid")
 
 
 def _check_1080p(rules: NewModel, resolution: str, *, native: bool, last: str | None) -> None:

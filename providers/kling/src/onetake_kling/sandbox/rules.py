@@ -46,9 +46,7 @@ NEW = {
         last_frame_1080p=False,
         prompt=3072,
     ),
-    "kling-3.0-turbo": NewModel(
-        durations=LONG, always_audio=True, last_frame=False, prompt=3072
-    ),
+    "kling-3.0-turbo": NewModel(durations=LONG, always_audio=True, last_frame=False, prompt=3072),
 }
 
 
