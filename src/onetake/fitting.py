@@ -125,16 +125,46 @@ def fit(
         draft.notes.append(
             f"{card.vendor_id} is not in the catalog: it was passed on without checks."
         )
-    return FittedRequest(
+    try:
+        assets = _fill_slots(card, draft.assets, load_assets)
+    except AssetError as error:
+        error.hint = error.hint or _sibling_hint(catalog, card, draft.assets)
+        raise
+    fitted = FittedRequest(
         card=card,
         prompt=draft.prompt,
         negative_prompt=draft.negative_prompt,
         parameters=draft.parameters,
-        assets=_fill_slots(card, draft.assets, load_assets),
+        assets=assets,
         vendor=draft.vendor,
         notes=tuple(draft.notes),
         key=request.key,
     )
+    _check_needs(fitted)
+    return fitted
+
+
+def _sibling_hint(catalog: Catalog, card: ModelCard, assets: Sequence[Asset]) -> str | None:
+    """Name a model of the same family that has room for so many files."""
+    for other in catalog.cards:
+        room = sum(slot.count for slot in other.inputs.values())
+        related = other.family == card.family and other.task == card.task and other is not card
+        if related and room >= len(assets) > sum(slot.count for slot in card.inputs.values()):
+            return f"{other.name} takes {', '.join(other.inputs)}; its price differs."
+    return None
+
+
+def _check_needs(fitted: FittedRequest) -> None:
+    """Some slots call for certain parameter values; raising them silently changes the price."""
+    for asset in fitted.assets:
+        slot = fitted.card.inputs.get(str(asset.role))
+        for name, needed in (slot.needs if slot else {}).items():
+            if fitted.value(name) != needed:
+                raise UnsupportedParameter(
+                    f"{name}: {fitted.card.name} with a {asset.role} takes only "
+                    f"{_word(needed)}, not {_word(fitted.value(name))}.",
+                    provider=fitted.card.provider,
+                )
 
 
 def _draft(request: GenerationRequest, provider: str) -> _Draft:

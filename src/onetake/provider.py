@@ -23,7 +23,7 @@ from onetake import plugins
 from onetake.catalog import Catalog, ModelCard, ProviderCard
 from onetake.clock import Clock, SystemClock
 from onetake.driver import Balance
-from onetake.engine.run import Engine
+from onetake.engine.run import Engine, once_each
 from onetake.engine.submission import Intent
 from onetake.engine.watching import OnUpdate
 from onetake.errors import BudgetExceeded, ConfigurationError, OnetakeError, RequestError
@@ -191,6 +191,7 @@ class Provider:
         on_update: OnUpdate | None = None,
     ) -> GenerationResult:
         """Submit, wait and deliver; the arguments are those of `submit` and `wait`."""
+        tell = once_each(on_update)
         async with self._engine():  # one set of connections for both halves
             job = await self.submit(
                 request,
@@ -199,9 +200,9 @@ class Provider:
                 estimate=estimate,
                 retry=retry,
                 reuse=reuse,
-                on_update=on_update,
+                on_update=tell,
             )
-            return await self.wait(job, timeout=timeout, on_update=on_update)
+            return await self.wait(job, timeout=timeout, on_update=tell)
 
     async def generate_many(
         self,

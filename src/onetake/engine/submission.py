@@ -79,6 +79,7 @@ class Submitter:
         self._clock = clock
         self._blobs = bodies.BlobStore(settings.home / "blobs")
         self._verified = False
+        self._verifying = anyio.Lock()
 
     async def intend(self, intent: Intent) -> JobRecord:
         """Return the job for a request: the one that its key names, or a new intent.
@@ -102,9 +103,10 @@ class Submitter:
 
     async def _verify(self) -> None:
         """Let a wrong key show before anything is uploaded, written or paid."""
-        if not self._verified:
-            await self._driver.verify()
-            self._verified = True
+        async with self._verifying:
+            if not self._verified:
+                await self._driver.verify()
+                self._verified = True
 
     async def _known(self, intent: Intent) -> JobRecord | None:
         return await self._journal.ledger.run(lambda connection: self._find(connection, intent))

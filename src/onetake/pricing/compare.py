@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -139,7 +139,9 @@ def _price(
 ) -> None:
     exact = Catalog(provider, [model.model_copy(update={"groups": ()})])
     try:
-        fitted = fit(request.with_model(model.name), exact, load_assets=False)
+        # the prompt costs nothing, so a shot can be priced before it is written
+        shot = replace(request, model=model.name, prompt=request.prompt or "…")
+        fitted = fit(shot, exact, load_assets=False)
     except RequestError as error:
         unavailable.append(Unavailable(provider.name, model.name, error.message))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import struct
@@ -86,31 +85,35 @@ def base_url(plain: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(
-    sandbox: Sandbox, plain: socket.socket, *, ready: Callable[[dict[str, str]], None] | None = None
-) -> None:
-    """Serve until cancelled or interrupted; ``ready`` hears the base URLs once it answers."""
+def build_server(sandbox: Sandbox) -> uvicorn.Server:
+    """Return a server for a sandbox; run it in an event loop or a thread of its own."""
     config = uvicorn.Config(
-        HangsUp(build_app(sandbox)), log_level="warning", lifespan="off", access_log=False
+        HangsUp(build_app(sandbox)),
+        log_level="warning",
+        lifespan="off",
+        access_log=False,
+        timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    urls = base_urls(base_url(plain))
+    return uvicorn.Server(config)
+
+
+async def serve(
+    sandbox: Sandbox, plain: socket.socket, *, ready: Callable[[dict[str, str]], None]
+) -> None:
+    """Serve until interrupted; ``ready`` hears the base URLs once the server answers."""
+    server = build_server(sandbox)
 
     async def announce() -> None:
         while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
             await anyio.sleep(0.01)
-        if ready is not None:
-            ready(urls)
+        ready(base_urls(base_url(plain)))
 
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(announce)
-            with contextlib.suppress(KeyboardInterrupt):
-                await server.serve(sockets=[plain])
+            await server.serve(sockets=[plain])
             group.cancel_scope.cancel()
     finally:
-        server.should_exit = True
         sandbox.close()
 
 

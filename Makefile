@@ -1,0 +1,50 @@
+# onetake: every command that the README and CONTRIBUTING name.
+# `make demo` and `make test` need only Python 3.11 or newer, make and git.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check fix docs live clean
+
+help:  ## say what there is
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml providers/fal/pyproject.toml providers/kling/pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("onetake needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e '.[sandbox]' -e providers/fal -e providers/kling --group dev
+	touch $@
+
+demo: $(READY)  ## the same shot through fal and Kling, offline, as MP4 files, with the price
+	$(BIN)/python examples/demo.py demo-output
+
+test: $(READY)  ## the test-suite, with few frames per film
+	$(BIN)/python -m pytest --media=fast -m "not full_media"
+
+test-all: $(READY)  ## everything, with every frame drawn
+	$(BIN)/python -m pytest --media=full
+
+check: $(READY)  ## lint, types, import contracts, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/generate_docs.py --check
+
+fix: $(READY)  ## mend what a machine can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY)  ## write the generated parts of the docs anew
+	$(BIN)/python tools/generate_docs.py
+
+live: $(READY)  ## opt-in: one paid job with real keys, at most LIVE_MAX_USD (default 0.30)
+	ONETAKE_LIVE=1 LIVE_MAX_USD=$${LIVE_MAX_USD:-0.30} $(BIN)/python -m pytest -m live tests/live
+
+clean:  ## remove the environment and everything built
+	rm -rf $(VENV) build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

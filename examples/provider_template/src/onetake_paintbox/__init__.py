@@ -1,0 +1,1 @@
+"""Paintbox for onetake."""
