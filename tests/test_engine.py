@@ -59,7 +59,9 @@ def run(
 def test_updates_tell_every_state_once(server: SandboxServer, settings: Settings) -> None:
     """From draft to delivered, in order, each once."""
     states: list[JobState] = []
-    run(lambda p: p.generate(LAKE, on_update=lambda job: states.append(job.state)), server, settings)
+    run(
+        lambda p: p.generate(LAKE, on_update=lambda job: states.append(job.state)), server, settings
+    )
     assert states[0] is JobState.DRAFT
     assert states[-2:] == [JobState.SUCCEEDED, JobState.DELIVERED]
     assert len(states) == len(set(states))
@@ -96,7 +98,11 @@ def test_many_waiters_share_their_looks(settings: Settings, backend: str) -> Non
 
         outcomes = run(work, server, settings, backend=backend)
         assert all(outcome.job.state is JobState.DELIVERED for outcome in outcomes)
-        looks = [r for r in server.requests(method="GET", path="/tasks") if r["query"].startswith("task_ids")]
+        looks = [
+            r
+            for r in server.requests(method="GET", path="/tasks")
+            if r["query"].startswith("task_ids")
+        ]
         assert len(looks) <= 15, "one look asks for many tasks"
         assert len(server.charges()) == 20
 
@@ -342,7 +348,7 @@ def test_a_file_that_cannot_be_fetched_does_not_fail_the_job(
     result = run(work, server, settings)
     assert result.job.state is JobState.DELIVERED
     assert len(server.charges()) == 1
-    leftovers = [path for path in settings.media_folder.rglob("*.part")]
+    leftovers = list(settings.media_folder.rglob("*.part"))
     assert leftovers == []
 
 

@@ -172,7 +172,9 @@ def test_audio_switches(written: object, meant: bool) -> None:
 
 def test_what_a_model_always_does_needs_no_switch() -> None:
     """Silent models accept audio off, and refuse audio on."""
-    assert "audio" not in fitted("kling-v2.5-turbo-pro-text", parameters={"audio": "off"}).parameters
+    assert (
+        "audio" not in fitted("kling-v2.5-turbo-pro-text", parameters={"audio": "off"}).parameters
+    )
     with pytest.raises(UnsupportedParameter, match="audio"):
         fitted("kling-v2.5-turbo-pro-text", parameters={"audio": "on"})
     with pytest.raises(UnsupportedParameter, match="audio"):

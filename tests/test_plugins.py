@@ -17,8 +17,10 @@ from onetake.hookspecs import hookimpl
 
 @hookimpl
 def onetake_provider_cards():
-    return [ProviderCard(name="{name}", display_name="x", docs_url="x", package="x", driver="x:X",
-            credentials=(), regions={{"global": "x.example"}}, distribution="{dist}", driver_api={api})]
+    return [ProviderCard(
+        name="{name}", display_name="x", docs_url="x", package="x", driver="x:X", credentials=(),
+        regions={{"global": "x.example"}}, distribution="{dist}", driver_api={api},
+    )]
 """
 
 
@@ -96,7 +98,9 @@ HEAVY = ("fal_client", "httpx", "jwt", "sqlalchemy", "av", "PIL", "typer", "star
 def imported_by(code: str) -> set[str]:
     """Return the top-level modules that running the code imports."""
     script = f"import sys\n{code}\nprint(','.join({{m.partition('.')[0] for m in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.strip().splitlines()[-1].split(","))
 
 

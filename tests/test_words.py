@@ -67,7 +67,15 @@ def test_assets_come_in_every_form(picture: Path, monkeypatch: pytest.MonkeyPatc
     data = picture.read_bytes()
     monkeypatch.setenv("HOME", str(picture.parent))
     uri = "data:image/jpeg;base64," + base64.b64encode(data).decode()
-    sources = [picture, str(picture), "~/picture.jpg", picture.as_uri(), data, io.BytesIO(data), uri]
+    sources = [
+        picture,
+        str(picture),
+        "~/picture.jpg",
+        picture.as_uri(),
+        data,
+        io.BytesIO(data),
+        uri,
+    ]
     hashes = {load(Asset(source)).sha256 for source in sources}
     assert len(hashes) == 1
     assert load(Asset(picture)).width == 640
@@ -111,9 +119,7 @@ def test_sniffing_knows_the_common_types() -> None:
 
 def test_every_legal_path_ends_in_a_known_state() -> None:
     """All combinations of the three columns have a state; ended states have no next step."""
-    for submission, task, delivery in itertools.product(
-        Submission, [None, *TaskStatus], Delivery
-    ):
+    for submission, task, delivery in itertools.product(Submission, [None, *TaskStatus], Delivery):
         state = job_state(submission, task, delivery)
         assert isinstance(state, JobState)
         if submission is Submission.ACCEPTED and task in (TaskStatus.FAILED, TaskStatus.CANCELLED):

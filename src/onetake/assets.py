@@ -174,7 +174,20 @@ def _read(asset: Asset) -> tuple[bytes, str]:
         return _from_data_uri(source), asset.name or "asset"
     if isinstance(source, str | Path):
         return _from_path(asset, source)
+    return _from_file_object(asset, source)
+
+
+def _from_file_object(asset: Asset, source: IO[bytes]) -> tuple[bytes, str]:
+    """Read a file object, and put it back where it was: it may be read again."""
+    if not hasattr(source, "read"):
+        raise AssetError(
+            f"an asset of type {type(source).__name__} cannot be read.",
+            hint="Give a path, a URL, bytes, or a file opened in binary mode.",
+        )
+    start = source.tell() if source.seekable() else None
     data = source.read()
+    if start is not None:
+        source.seek(start)
     if not isinstance(data, bytes):
         raise AssetError(f"{asset.label}: the file object must be opened in binary mode ('rb').")
     return data, asset.name or Path(str(getattr(source, "name", "asset"))).name
@@ -190,6 +203,8 @@ def _from_path(asset: Asset, source: str | Path) -> tuple[bytes, str]:
         raise AssetError(f"{path}: this is a folder, not a file.") from None
     except OSError as error:
         raise AssetError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
+        raise AssetError(f"{str(path)!r}: is no file name: {error}.") from error
 
 
 def _local_path(source: str | Path) -> Path:

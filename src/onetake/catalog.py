@@ -218,8 +218,15 @@ def _parameter_model(name: str, specs: tuple[tuple[str, ParameterSpec], ...]) ->
 class Catalog:
     """The model cards of one provider."""
 
-    def __init__(self, provider: ProviderCard, cards: Sequence[ModelCard]) -> None:
+    def __init__(
+        self,
+        provider: ProviderCard,
+        cards: Sequence[ModelCard],
+        other_providers: Sequence[str] = (),
+    ) -> None:
         self.provider = provider
+        self.other_providers = frozenset(other_providers)
+        """Names whose vendor blocks in a request are meant for somebody else."""
         self.cards = tuple(cards)
         self._exact = {name.lower(): card for card in self.cards for name in card.names()}
         self._groups: dict[str, list[ModelCard]] = {}
@@ -307,7 +314,8 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def catalog_of(card: ProviderCard) -> Catalog:
+def catalog_of(card: ProviderCard, other_providers: Sequence[str] = ()) -> Catalog:
     """Return the catalog of a provider."""
     cards = load_catalog(card.package)
-    return Catalog(card, [model.model_copy(update={"provider": card.name}) for model in cards])
+    own = [model.model_copy(update={"provider": card.name}) for model in cards]
+    return Catalog(card, own, other_providers)

@@ -10,6 +10,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from onetake.errors import AuthenticationError
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
@@ -57,6 +59,20 @@ def resolve(
     if given:
         return None
     return _from_environment(alternatives, os.environ if environ is None else environ)
+
+
+def check_characters(credentials: Credentials) -> None:
+    """Refuse what no HTTP header can carry, such as a dash that an editor has lengthened.
+
+    Raises:
+        AuthenticationError: naming the field, not its value.
+    """
+    for name, value in credentials.values.items():
+        if not value.isascii() or not value.isprintable():
+            raise AuthenticationError(
+                f"{name} (from {credentials.origin}) has characters that no key has.",
+                hint="Copy it again, without quotes, spaces or line breaks.",
+            )
 
 
 def _from_environment(

@@ -240,7 +240,7 @@ class DriverContext:
     clock: Clock = field(repr=False)
     submit_timeout: float = 120.0
     read_timeout: float = 60.0
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 class Driver(abc.ABC):

@@ -8,7 +8,7 @@ expressed in another way leaves a note.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -117,7 +117,7 @@ def fit(
     """
     if not request.model:
         raise RequestError("model: a request needs a model name.", provider=catalog.provider.name)
-    draft = _draft(request, catalog.provider.name)
+    draft = _draft(request, catalog.provider.name, catalog.other_providers)
     card = choose_card(request, catalog, draft.parameters, _roles(draft.assets))
     if card.catalogued:
         _apply_card(card, draft, strict)
@@ -167,20 +167,22 @@ def _check_needs(fitted: FittedRequest) -> None:
                 )
 
 
-def _draft(request: GenerationRequest, provider: str) -> _Draft:
+def _draft(request: GenerationRequest, provider: str, others: Collection[str]) -> _Draft:
     parameters: dict[str, Any] = {}
     assets = list(request.assets)
     negative, vendor = request.negative_prompt, {}
     for name, value in request.parameters.items():
+        if value is None:
+            continue
         if name in FRAME_PARAMETERS:
             assets.append(Asset(value, role=FRAME_PARAMETERS[name]))
         elif name == "negative_prompt":
             negative = _same_or_error(name, negative, value)
         elif name == provider and isinstance(value, Mapping):
             vendor = dict(value)
-        elif isinstance(value, Mapping) and name in ("fal", "kling"):
+        elif isinstance(value, Mapping) and name in others:
             continue  # another provider's block: one request can carry several
-        elif value is not None:
+        else:
             canonical = SYNONYMS.get(name, name)
             parameters[canonical] = _normalise(canonical, value)
     return _Draft(request.prompt, negative, parameters, vendor, assets)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import json
+import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -37,8 +38,35 @@ _BEFORE_SENDING = (
 
 
 def world() -> httpx.AsyncBaseTransport:
-    """Return the transport to the real network. It never retries."""
-    return httpx.AsyncHTTPTransport(limits=CONNECTIONS, retries=0, trust_env=True)
+    """Return the transport to the real network. It never retries.
+
+    A proxy of the environment (``HTTPS_PROXY``, ``NO_PROXY``) is used, as httpx does by itself
+    only where it makes the transport.
+    """
+    direct = httpx.AsyncHTTPTransport(limits=CONNECTIONS, retries=0, trust_env=True)
+    proxies = urllib.request.getproxies()
+    url = proxies.get("https") or proxies.get("all")
+    if url is None:
+        return direct
+    proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
+    return _ThroughProxy(direct, httpx.AsyncHTTPTransport(limits=CONNECTIONS, proxy=proxy))
+
+
+class _ThroughProxy(httpx.AsyncBaseTransport):
+    """Chooses between a proxy and the direct way, by ``NO_PROXY`` and for loopback."""
+
+    def __init__(self, direct: httpx.AsyncBaseTransport, proxied: httpx.AsyncBaseTransport) -> None:
+        self._direct, self._proxied = direct, proxied
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        local = host in ("localhost", "127.0.0.1", "::1")
+        way = self._direct if local or urllib.request.proxy_bypass(host) else self._proxied
+        return await way.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._direct.aclose()
+        await self._proxied.aclose()
 
 
 def build_client(

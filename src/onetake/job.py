@@ -251,6 +251,6 @@ def parse_token(token: str) -> JobToken:
     try:
         raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
         provider, host, route, task_id, job_id, model, task = json.loads(raw)
-    except ValueError:
+    except (ValueError, TypeError):
         raise ConfigurationError("the job token is damaged; copy it whole.") from None
     return JobToken(provider, host, route, task_id, job_id, model, task)

@@ -132,7 +132,8 @@ def _missing(name: str, found: Registry) -> str:
 
 def catalog(name: str) -> Catalog:
     """Return the model catalog of a provider."""
-    return catalog_of(provider_card(name))
+    others = [other for other in registry().cards if other != name]
+    return catalog_of(provider_card(name), others)
 
 
 def import_object(path: str) -> Any:

@@ -8,10 +8,11 @@ without one, after each call.
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ from onetake.ledger.store import Ledger
 from onetake.pricing.estimate import CostEstimate, estimate
 from onetake.request import GenerationRequest
 from onetake.result import GenerationResult
-from onetake.settings import Settings, ledger_url
+from onetake.settings import Settings, ledger_url, load_settings
 from onetake.workshop import Workshop
+
+log = logging.getLogger("onetake.provider")
 
 
 class Provider:
@@ -111,6 +114,7 @@ class Provider:
         estimate: CostEstimate | None = None,
         retry: bool = False,
         reuse: bool = False,
+        timeout: float | None = None,
         on_update: OnUpdate | None = None,
     ) -> Job:
         """Start a job and return once the vendor has accepted it.
@@ -122,6 +126,7 @@ class Provider:
             estimate: spend only what this estimate approved.
             retry: if the key's job failed, start a child job.
             reuse: return a delivered job that asked for exactly the same, without paying.
+            timeout: the caller's patience in seconds while the account has no free slot.
             on_update: called with the job at every change.
 
         Raises:
@@ -132,8 +137,10 @@ class Provider:
         async with self._engine() as engine:
             intent = await self._intent(request, strict, max_cost, estimate)
             record = await engine.intend(replace(intent, retry=retry, reuse=reuse))
-            run = engine.run_job(record.id, goal="accepted", on_update=on_update)
-            return (await run).job()
+            record = await engine.run_job(
+                record.id, goal="accepted", deadline=self._deadline(timeout), on_update=on_update
+            )
+            return record.job()
 
     async def _intent(
         self,
@@ -172,11 +179,14 @@ class Provider:
             SubmissionUnknown: it may exist at the vendor; nothing is sent again.
         """
         job_id = job.id if isinstance(job, Job) else await self._full_id(job)
-        deadline = None if timeout is None else self._clock.now() + timeout
+        deadline = self._deadline(timeout)
         async with self._engine() as engine:
             await self._mine(engine, job_id)
             record = await engine.run_job(job_id, deadline=deadline, on_update=on_update)
         return GenerationResult.of(record.job())
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        return None if timeout is None else self._clock.now() + timeout
 
     async def generate(
         self,
@@ -191,7 +201,7 @@ class Provider:
         on_update: OnUpdate | None = None,
     ) -> GenerationResult:
         """Submit, wait and deliver; the arguments are those of `submit` and `wait`."""
-        tell = once_each(on_update)
+        tell, deadline = once_each(on_update), self._deadline(timeout)
         async with self._engine():  # one set of connections for both halves
             job = await self.submit(
                 request,
@@ -200,9 +210,11 @@ class Provider:
                 estimate=estimate,
                 retry=retry,
                 reuse=reuse,
+                timeout=timeout,
                 on_update=tell,
             )
-            return await self.wait(job, timeout=timeout, on_update=tell)
+            left = None if deadline is None else max(0.0, deadline - self._clock.now())
+            return await self.wait(job, timeout=left, on_update=tell)
 
     async def generate_many(
         self,
@@ -210,8 +222,11 @@ class Provider:
         *,
         timeout: float | None = None,
         max_cost: Decimal | str | int | None = None,
-    ) -> AsyncIterator[tuple[GenerationRequest, GenerationResult | OnetakeError]]:
+    ) -> AsyncGenerator[tuple[GenerationRequest, GenerationResult | OnetakeError]]:
         """Generate many requests at once; yield each with its result, or error, as it ends.
+
+        To leave the loop early, wrap the iterator in ``contextlib.aclosing``, as with every
+        async generator; the jobs go on at the vendor.
 
         Args:
             requests: what to generate.
@@ -229,6 +244,10 @@ class Provider:
                 outcome = await self.generate(request, timeout=timeout, max_cost=max_cost)
             except OnetakeError as error:
                 outcome = error
+            except Exception as error:  # one mistake must not cancel the others
+                log.exception("a request of generate_many broke")
+                outcome = OnetakeError(f"{type(error).__name__}: {error}")
+                outcome.__cause__ = error
             await send.send((request, outcome))
 
         async with self._engine(), send, receive, anyio.create_task_group() as group:
@@ -277,8 +296,12 @@ class Provider:
         return [await self.job(job.id) for job in opened]
 
     async def _resume_one(self, job: Job, timeout: float | None) -> None:
-        with contextlib.suppress(OnetakeError):  # each job's own state tells its story
+        try:
             await self.wait(job, timeout=timeout)
+        except OnetakeError as error:
+            log.info("job %s: %s", job.id, error)  # its own state tells the story
+        except Exception:
+            log.exception("job %s could not be resumed", job.id)
 
     async def account(self) -> Sequence[Balance]:
         """Return the account's packs and balances, as far as the vendor tells."""
@@ -341,8 +364,11 @@ class Provider:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._entered.aclose()
-        await self.aclose()
+        try:
+            await self._entered.aclose()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
 
     async def aclose(self) -> None:
         """Close the ledger; call it when the provider was used without ``async with``."""
@@ -360,7 +386,7 @@ def _within(
         )
     if max_cost is None:
         return
-    limit = Decimal(str(max_cost))
+    limit = _amount(max_cost)
     if price.high is None:
         raise BudgetExceeded(
             f"{price.model}: the price is unknown ({price.reason}) and max_cost is {limit}.",
@@ -373,6 +399,16 @@ def _within(
             f"{limit:f}.",
             provider=price.provider,
         )
+
+
+def _amount(value: Decimal | str | int) -> Decimal:
+    try:
+        amount = Decimal(str(value))
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise RequestError(f"max_cost: {value!r} is not an amount such as 0.50.")
+    return amount
 
 
 def get_provider(
@@ -405,7 +441,7 @@ def get_provider(
     Raises:
         ConfigurationError: the provider or region does not exist, or a plugin is broken.
     """
-    chosen = settings or Settings()
+    chosen = settings or load_settings()
     workshop = Workshop(
         card=plugins.provider_card(name),
         settings=chosen,

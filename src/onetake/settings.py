@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from onetake.errors import ConfigurationError
 
 
 class Settings(BaseSettings):
@@ -20,7 +22,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("onetake")))
     """Folder of the ledger, the delivered media and the sandbox's state."""
 
-    ledger: str | None = None
+    ledger: str | None = Field(default=None, repr=False)
     """Ledger URL or file; ``<home>/ledger.sqlite3`` when absent."""
 
     sandbox: str | None = None
@@ -70,6 +72,20 @@ class Settings(BaseSettings):
     def sandbox_folder(self) -> Path:
         """Where the in-process sandbox keeps its tasks."""
         return self.home / "sandbox"
+
+
+def load_settings() -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigurationError: a variable has a value that is not allowed; names it.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = f"ONETAKE_{first['loc'][0]}".upper()
+        raise ConfigurationError(f"{name}: {first['input']!r}: {first['msg']}.") from None
 
 
 def ledger_url(value: str | Path | None, home: Path) -> str:

@@ -6,8 +6,9 @@ compares names and signatures with the original.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -50,7 +51,7 @@ def _direct(
 
 
 def _iterating(
-    method: Callable[Concatenate[original.Provider, P], AsyncIterator[R]],
+    method: Callable[Concatenate[original.Provider, P], AsyncGenerator[R]],
 ) -> Callable[Concatenate[Provider, P], Iterator[R]]:
     @functools.wraps(method)
     def call(self: Provider, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
@@ -69,7 +70,7 @@ def _iterating(
 class _Pumped:
     """Runs an async generator in a task of its own, because its scopes may not change tasks."""
 
-    def __init__(self, generate: Callable[[], AsyncIterator[Any]]) -> None:
+    def __init__(self, generate: Callable[[], AsyncGenerator[Any]]) -> None:
         self._generate = generate
 
     async def __aenter__(self) -> ObjectReceiveStream[Any]:
@@ -80,8 +81,8 @@ class _Pumped:
         return self._receive
 
     async def _pump(self, send: ObjectSendStream[Any]) -> None:
-        async with send:
-            async for item in self._generate():
+        async with send, contextlib.aclosing(self._generate()) as items:
+            async for item in items:
                 await send.send(item)
 
     async def __aexit__(self, *exc: object) -> None:

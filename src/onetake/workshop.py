@@ -18,7 +18,7 @@ import sniffio
 from onetake import http, plugins
 from onetake.catalog import ProviderCard
 from onetake.clock import Clock
-from onetake.credentials import Credentials, describe, resolve
+from onetake.credentials import Credentials, check_characters, describe, resolve
 from onetake.driver import Charge, Driver, DriverContext
 from onetake.engine.delivery import Deliverer
 from onetake.engine.journal import Journal
@@ -171,6 +171,7 @@ class Workshop:
                 provider=self.card.name,
                 hint=f"Set {describe(self.card.credentials)}. {self.card.key_help}".strip(),
             )
+        check_characters(found)
         return found
 
     def _may_use_environment(self) -> bool:

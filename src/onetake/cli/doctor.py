@@ -66,9 +66,9 @@ def _plugins() -> list[Finding]:
 
 def _ledger() -> Finding:
     from onetake.ledger import store
-    from onetake.settings import Settings
+    from onetake.settings import load_settings
 
-    ledger = store.Ledger(Settings().ledger_url)
+    ledger = store.Ledger(load_settings().ledger_url)
     try:
         count = len(ledger.run_blocking(lambda c: store.listed(c, open_only=True)))
     except OnetakeError as error:

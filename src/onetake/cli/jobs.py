@@ -180,9 +180,9 @@ def cancel(job_id: JobId, as_json: options.Json = False) -> None:
 def _ask(question: Callable[[sa.Connection], T]) -> T:
     """Ask the ledger something, without an event loop."""
     from onetake.ledger.store import Ledger
-    from onetake.settings import Settings
+    from onetake.settings import load_settings
 
-    ledger = Ledger(Settings().ledger_url)
+    ledger = Ledger(load_settings().ledger_url)
     try:
         return ledger.run_blocking(question)
     finally:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from onetake.driver import Blob
-from onetake.errors import LedgerError
+from onetake.errors import LedgerError, RequestError
 from onetake.files import write_atomic
 from onetake.http import dump_json
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 def stored_form(value: Any) -> Any:
@@ -18,6 +21,8 @@ def stored_form(value: Any) -> Any:
     if isinstance(value, Blob):
         return value.to_json()
     if isinstance(value, Mapping):
+        if "$blob" in value:
+            raise RequestError("parameters: a field may not be called $blob.")
         return {key: stored_form(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [stored_form(item) for item in value]
@@ -72,4 +77,6 @@ class BlobStore:
             ) from error
 
     def _path(self, sha256: str) -> Path:
+        if _HASH.fullmatch(sha256) is None:
+            raise LedgerError(f"{sha256[:20]!r} is not the name of an input file.")
         return self._folder / sha256[:2] / sha256

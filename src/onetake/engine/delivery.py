@@ -51,7 +51,10 @@ class Deliverer:
         self._journal = journal
         self._folder = folder
         self._clock = clock
-        self._client = build_client(transport, timeout=timeout)
+        # a length can only be checked if the file comes as it is
+        self._client = build_client(
+            transport, timeout=timeout, headers={"Accept-Encoding": "identity"}
+        )
         self._client.follow_redirects = True  # links of CDNs may redirect; nothing is paid here
 
     async def deliver(self, record: JobRecord) -> JobRecord:
@@ -64,16 +67,18 @@ class Deliverer:
             artifacts = await self._fetch_all(record)
         except (OnetakeError, OSError) as error:
             raise self._failed(record, error) from error
-        values = {"artifacts": [artifact.to_json() for artifact in artifacts]}
         return await self._journal.move(
-            record, "delivered", delivery=Delivery.DELIVERED, error=None, **values
+            record,
+            "delivered",
+            delivery=Delivery.DELIVERED,
+            error=None,
+            artifacts=[artifact.to_json() for artifact in artifacts],
         )
 
     async def _fetch_all(self, record: JobRecord) -> list[Artifact]:
-        if not record.remote_files:
-            raise DeliveryError("the vendor finished the job but names no output file.")
+        fresh = record.remote_files or await self._fresh_links(record)
         try:
-            return [await self._fetch(item) for item in record.remote_files]
+            return [await self._fetch(item) for item in fresh]
         except _Expired:
             fresh = await self._fresh_links(record)
         try:
@@ -86,7 +91,7 @@ class Deliverer:
         answer = (await self._driver.look([task])).get(task.id)
         if isinstance(answer, Snapshot) and answer.outputs:
             return answer.outputs
-        raise DeliveryError("the vendor's link no longer works, and it gives no new one.")
+        raise DeliveryError("the vendor has finished the job but gives no link that works.")
 
     def _failed(self, record: JobRecord, error: Exception) -> DeliveryError:
         reason = error.message if isinstance(error, OnetakeError) else _os_reason(error)

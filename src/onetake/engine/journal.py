@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from onetake.clock import Clock
-from onetake.errors import LedgerError, RequestError
+from onetake.errors import RequestError
 from onetake.job import JobState
 from onetake.ledger import store
 from onetake.ledger.records import JobRecord
@@ -55,13 +55,19 @@ class Journal:
             )
         return record
 
-    async def move(self, seen: JobRecord, event: str, **values: Any) -> JobRecord:
-        """Change a job that is still as it was seen; return it as it is now.
+    async def move(
+        self, seen: JobRecord, event: str, *, any_owner: bool = False, **values: Any
+    ) -> JobRecord:
+        """Change a job that is ours and still as it was seen; return it as it is now.
+
+        ``any_owner`` is for a fact that is true whoever owns the job: the vendor's task id.
 
         Raises:
             Overtaken: another worker changed it first; nothing was changed here.
         """
         now = self.clock.now()
+        if not any_owner:
+            seen = replace(seen, owner=self.owner)
 
         def work(connection: sa.Connection) -> JobRecord | None:
             changes = {"updated_at": now, **values}
@@ -122,15 +128,3 @@ class Journal:
 def _detail(values: dict[str, Any]) -> dict[str, Any]:
     kept = ("submission", "task", "delivery", "task_id", "error", "actual")
     return {name: getattr(values[name], "value", values[name]) for name in kept if name in values}
-
-
-def ledger_lost(record: JobRecord, error: LedgerError) -> LedgerError:
-    """Return the error for a paid task whose id could not be written to the ledger."""
-    return LedgerError(
-        f"job {record.id}: its task could not be recorded ({error.message})",
-        provider=record.account.provider,
-        job_id=record.id,
-        task_state="exists",
-        billed="unknown",
-        hint="Its id stands on standard error and in the emergency file beside the ledger.",
-    )

@@ -19,6 +19,7 @@ from onetake.clock import Clock
 from onetake.driver import Driver
 from onetake.engine.delivery import Deliverer
 from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.shielding import uncancelled
 from onetake.engine.submission import Intent, Submitter
 from onetake.engine.watching import OnUpdate, Watcher
 from onetake.errors import JobTimeout, OnetakeError
@@ -110,40 +111,55 @@ class Engine:
         async with self._owned(record.id) as owned:
             if owned is None:
                 await self._clock.sleep(_FOREIGN_POLL)
+            elif next_step(owned) != step:
+                return  # it went on between reading and claiming
             elif step == "watch":
                 await self._watcher.until_ended(owned, deadline, tell)
             else:
-                await self._exclusively(step, owned)
+                await self._exclusively(step, owned, deadline)
 
-    async def _exclusively(self, step: Step, record: JobRecord) -> None:
+    async def _exclusively(self, step: Step, record: JobRecord, deadline: float | None) -> None:
         lock = self._locks.setdefault(record.id, anyio.Lock())
         async with lock:
             current = await self.journal.get(record.id)
-            if next_step(current) != step:
-                return  # another caller in this loop took the step
+            if next_step(current) != step or current.owner != self.journal.owner:
+                return  # another caller took the step
             if step == "send":
-                await self._submitter.send(current)
+                await self._submitter.send(current, deadline)
             elif step == "reconcile":
                 await self._submitter.reconcile(current)
             else:
-                await self._deliverer.deliver(current)
+                await self._deliver(current)
+
+    async def _deliver(self, record: JobRecord) -> None:
+        """Deliver, and give signs of life while a long download runs."""
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._keep_alive, record.id)
+            try:
+                await self._deliverer.deliver(record)
+            except Exception as error:  # noqa: BLE001 - raised below, outside the group
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _keep_alive(self, job_id: str) -> None:
+        while True:
+            await anyio.sleep(self.journal.lease / 3)
+            await self.journal.renew([job_id])
 
     @contextlib.asynccontextmanager
     async def _owned(self, job_id: str) -> AsyncIterator[JobRecord | None]:
         """Own the job while at least one caller in this loop works on it."""
-        record = await self.journal.claim(job_id)
-        if record is None:
-            yield None
-            return
         self._working[job_id] += 1
         try:
-            yield record
+            yield await self.journal.claim(job_id)
         finally:
             self._working[job_id] -= 1
             if not self._working[job_id]:
                 del self._working[job_id]
-                with anyio.CancelScope(shield=True):
-                    await self.journal.release(job_id)
+                await uncancelled(lambda: self.journal.release(job_id))
 
     async def aclose(self) -> None:
         """Close the driver and the download client."""

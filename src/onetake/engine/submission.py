@@ -23,13 +23,15 @@ import sqlalchemy as sa
 from onetake.clock import Clock
 from onetake.driver import Driver, PreparedAsset, Task
 from onetake.engine import bodies, pacing
-from onetake.engine.journal import Journal
+from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.shielding import uncancelled
 from onetake.errors import (
     KeyConflict,
     LedgerError,
     NotSent,
     OnetakeError,
     Refused,
+    RequestError,
     SubmissionUnknown,
 )
 from onetake.files import write_atomic
@@ -119,11 +121,24 @@ class Submitter:
             if record is not None:
                 _same_request(record, wanted)
                 return None if record.state.ended and intent.retry and record.error else record
-        if intent.reuse:
-            for record in store.by_fingerprint(connection, account, wanted):
-                if record.delivery is Delivery.DELIVERED or not record.state.ended:
-                    return record
-        return None
+        return self._reusable(connection, account, intent) if intent.reuse else None
+
+    def _reusable(
+        self, connection: sa.Connection, account: int, intent: Intent
+    ) -> JobRecord | None:
+        """Return a delivered twin, else one that is under way; bind the key to it."""
+        twins = store.by_fingerprint(connection, account, fingerprint(intent.fitted))
+        delivered = [twin for twin in twins if twin.delivery is Delivery.DELIVERED]
+        running = [
+            twin
+            for twin in twins
+            if twin.submission is not Submission.UNKNOWN and not twin.state.ended
+        ]
+        chosen = next(iter([*delivered, *running]), None)
+        if chosen is not None and intent.fitted.key is not None and chosen.key is None:
+            store.bind_key(connection, chosen.id, intent.fitted.key)
+            return store.get(connection, chosen.id)
+        return chosen
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
         fitted = intent.fitted
@@ -132,7 +147,7 @@ class Submitter:
         await anyio.to_thread.run_sync(self._keep_blobs, prepared)
         stored = bodies.stored_form(dataclasses.asdict(dataclasses.replace(submission, body={})))
         stored["body"] = bodies.stored_form(submission.body)
-        body = await anyio.to_thread.run_sync(bodies.encode, stored["body"], self._blobs.read)
+        body = await anyio.to_thread.run_sync(_encoded, stored["body"], self._blobs)
         now = self._clock.now()
         return {
             "id": job_id,
@@ -179,22 +194,24 @@ class Submitter:
         assert record is not None
         return record, True
 
-    async def send(self, record: JobRecord) -> JobRecord:
+    async def send(self, record: JobRecord, deadline: float | None = None) -> JobRecord:
         """POST an intent, once; wait and go on only where nothing can have been created.
 
-        Raises:
-            OnetakeError: the vendor refused, or could not be reached within the patience.
+        Returns the job as it is then: accepted, refused (the vendor said no, or could not be
+        reached within the patience), or unknown.
         """
         give_up_at = self._clock.now() + self._settings.submit_patience
         attempt = 0
         while True:
-            with anyio.CancelScope(shield=True):
-                record, error = await self._attempt(record)
+            record, error = await self._attempt(record)
             if record.submission is not Submission.INTENT:
                 return record
             assert error is not None
             pause = pacing.backoff(attempt, getattr(error, "retry_after", None))
-            if self._clock.now() + pause > give_up_at:
+            again_at = self._clock.now() + pause
+            if deadline is not None and again_at > deadline:
+                raise error
+            if again_at > give_up_at:
                 return await self._journal.move(
                     record, "gave_up", submission=Submission.REFUSED, error=_told(error, record)
                 )
@@ -204,41 +221,68 @@ class Submitter:
             attempt += 1
 
     async def _attempt(self, record: JobRecord) -> tuple[JobRecord, OnetakeError | None]:
+        """Send once. A cancelled caller cannot cut in between the POST and its record."""
         body = await anyio.to_thread.run_sync(
             bodies.encode, record.submission_body["body"], self._blobs.read
         )
-        now = self._clock.now()
-        record = await self._journal.move(
-            record, "sending", submission=Submission.SENDING, sent_at=now
-        )
-        if self._clock.now() - now > self._settings.guard:
-            # frozen between the commit and the POST: another worker may have taken over
-            return await self._back_to_intent(record, "too_late"), _stale(record)
         try:
-            task = await self._driver.submit(record.sending, body)
+            return await uncancelled(lambda: self._post(record, body))
+        except _Unrecorded as unrecorded:
+            return await self._record_at_last(unrecorded.record, unrecorded.task), None
+
+    async def _post(self, record: JobRecord, body: bytes) -> tuple[JobRecord, OnetakeError | None]:
+        may_exist = record.submission is Submission.UNKNOWN
+        now, settings = self._clock.now(), self._settings
+        record = await self._journal.move(
+            record,
+            "sending",
+            submission=Submission.SENDING,
+            sent_at=now,
+            lease_until=now + settings.guard + settings.submit_timeout + settings.lease,
+        )
+        if self._clock.now() - now > settings.guard:
+            # frozen between the commit and the POST: another worker may have taken over
+            return await self._not_created(record, _stale(record), may_exist, "too_late")
+        try:
+            task = await self._submitted(record, body)
         except NotSent as signal:
-            return await self._back_to_intent(record, "not_sent"), signal.error
+            return await self._not_created(record, signal.error, may_exist, "not_sent")
         except Refused as signal:
-            return await self._refused(record, signal)
+            return await self._refused(record, signal, may_exist)
         except SubmissionUnknown as error:
             return await self._unknown(record, error), None
         except Exception as error:
             log.exception("the driver broke its contract while submitting job %s", record.id)
             told = SubmissionUnknown(f"the submission broke off: {type(error).__name__}: {error}")
             return await self._unknown(record, told), None
-        return await self.accept(record, task), None
+        return await self._accept(record, task), None
 
-    async def _back_to_intent(self, record: JobRecord, event: str) -> JobRecord:
-        return await self._journal.move(record, event, submission=Submission.INTENT)
+    async def _submitted(self, record: JobRecord, body: bytes) -> Task:
+        """Let the driver POST, in a bounded time: the drivers' own timeouts are per read."""
+        with anyio.move_on_after(self._settings.submit_timeout):
+            return await self._driver.submit(record.sending, body)
+        raise SubmissionUnknown(
+            f"no answer to the submission within {self._settings.submit_timeout:g} s."
+        )
+
+    async def _not_created(
+        self, record: JobRecord, error: OnetakeError, may_exist: bool, event: str
+    ) -> tuple[JobRecord, OnetakeError | None]:
+        """This POST created nothing; an earlier one of the same job still may have."""
+        if may_exist:
+            doubt = SubmissionUnknown(f"an earlier submission may exist; now: {error.message}")
+            return await self._unknown(record, doubt), error
+        moved = await self._journal.move(record, event, submission=Submission.INTENT)
+        return moved, error
 
     async def _refused(
-        self, record: JobRecord, signal: Refused
+        self, record: JobRecord, signal: Refused, may_exist: bool
     ) -> tuple[JobRecord, OnetakeError | None]:
         if signal.exists:
             told = SubmissionUnknown(f"a task with the id of job {record.id} exists already.")
             return await self._unknown(record, told), None
-        if signal.wait:
-            return await self._back_to_intent(record, "deferred"), signal.error
+        if signal.wait or may_exist:
+            return await self._not_created(record, signal.error, may_exist, "deferred")
         told_record = _told(signal.error, record)
         moved = await self._journal.move(
             record, "refused", submission=Submission.REFUSED, error=told_record
@@ -250,13 +294,13 @@ class Submitter:
             record, "unknown", submission=Submission.UNKNOWN, error=_told(error, record)
         )
 
-    async def accept(self, record: JobRecord, task: Task) -> JobRecord:
+    async def _accept(self, record: JobRecord, task: Task) -> JobRecord:
         """Record the vendor's task id; nothing else comes first.
 
-        If the ledger fails, the id goes to standard error and into the emergency file at once,
-        and recording is tried again until it works or the caller gives up.
+        Raises:
+            _Unrecorded: the ledger failed; the id stands on standard error and in a file.
         """
-        values = {
+        values: dict[str, Any] = {
             "submission": Submission.ACCEPTED,
             "task": TaskStatus.QUEUED,
             "task_id": task.id,
@@ -264,16 +308,34 @@ class Submitter:
             "accepted_at": self._clock.now(),
             "error": None,
         }
-        told = False
+        try:
+            return await self._journal.move(record, "accepted", **values)
+        except LedgerError as error:
+            self._emergency(record, task, error)
+            raise _Unrecorded(record, task) from error
+        except Overtaken:
+            return await self._accept_late(record, task, values)
+
+    async def _accept_late(
+        self, record: JobRecord, task: Task, values: dict[str, Any]
+    ) -> JobRecord:
+        """Another worker took this job for dead; the id is worth more than its opinion."""
+        current = await self._journal.get(record.id)
+        waiting = (Submission.SENDING, Submission.UNKNOWN)
+        if current.submission in waiting and current.task_id is None:
+            return await self._journal.move(current, "accepted", any_owner=True, **values)
+        if current.task_id != task.id:
+            self._emergency(record, task, LedgerError("the job has another task already"))
+        return current
+
+    async def _record_at_last(self, record: JobRecord, task: Task) -> JobRecord:
+        """Try to record a paid task until it works or the caller is cancelled."""
         while True:
+            await self._clock.sleep(1.0)
             try:
-                return await self._journal.move(record, "accepted", **values)
-            except LedgerError as error:
-                if not told:
-                    self._emergency(record, task, error)
-                    told = True
-                with anyio.CancelScope(shield=False):
-                    await self._clock.sleep(1.0)
+                return await self._accept(record, task)
+            except _Unrecorded:
+                log.error("job %s: its task %s is still not recorded", record.id, task.id)
 
     def _emergency(self, record: JobRecord, task: Task, error: LedgerError) -> None:
         entry = {
@@ -298,20 +360,69 @@ class Submitter:
     async def reconcile(self, record: JobRecord) -> JobRecord:
         """Find out what became of a POST whose answer is missing.
 
+        Where the vendor keeps our id unique, the same id is sent again, because that cannot
+        create a second task. Everything ends with the patience.
+
         Raises:
-            SubmissionUnknown: the vendor cannot tell, and sending again could pay twice.
+            SubmissionUnknown: the vendor cannot tell, or not now.
         """
         if record.submission is Submission.SENDING:
             lost = SubmissionUnknown("the process that sent this job ended before the answer.")
             record = await self._unknown(record, lost)
-        if record.resend in ("safe", "lookup"):
-            task = await self._driver.locate(record.id, record.sending)
+        give_up_at = self._clock.now() + self._settings.submit_patience
+        attempt = 0
+        while True:
+            looked, task = await self._located(record)
             if task is not None:
-                with anyio.CancelScope(shield=True):
-                    return await self.accept(record, task)
-        if record.resend == "safe":
-            return await self.send(record)
-        raise unknown(record)
+                return await self._adopt(record, task)
+            if record.resend != "safe":
+                raise unknown(record)
+            if looked:
+                record, _ = await self._attempt(record)
+                if record.submission is not Submission.UNKNOWN:
+                    return record
+            pause = pacing.backoff(attempt)
+            if self._clock.now() + pause > give_up_at:
+                raise unknown(record)
+            await self._clock.sleep(pause)
+            await self._journal.renew([record.id])
+            attempt += 1
+
+    async def _located(self, record: JobRecord) -> tuple[bool, Task | None]:
+        """Return whether the vendor could be asked, and the task if it shows one."""
+        if record.resend not in ("safe", "lookup"):
+            return True, None
+        try:
+            return True, await self._driver.locate(record.id, record.sending)
+        except OnetakeError as error:
+            if not error.retryable:
+                raise
+            log.info("job %s cannot be looked up now: %s", record.id, error)
+            return False, None
+
+    async def _adopt(self, record: JobRecord, task: Task) -> JobRecord:
+        try:
+            return await uncancelled(lambda: self._accept(record, task))
+        except _Unrecorded as unrecorded:
+            return await self._record_at_last(unrecorded.record, unrecorded.task)
+
+
+class _Unrecorded(Exception):
+    """A paid task whose id is not in the ledger yet."""
+
+    def __init__(self, record: JobRecord, task: Task) -> None:
+        super().__init__(task.id)
+        self.record = record
+        self.task = task
+
+
+def _encoded(body: Any, blobs: bodies.BlobStore) -> bytes:
+    try:
+        return bodies.encode(body, blobs.read)
+    except (TypeError, ValueError) as error:
+        raise RequestError(
+            f"parameters: the vendor's own fields cannot be written as JSON: {error}."
+        ) from error
 
 
 def unknown(record: JobRecord) -> SubmissionUnknown:
@@ -363,7 +474,7 @@ def fingerprint(fitted: FittedRequest) -> str:
         "name": fitted.card.name,
         "prompt": fitted.prompt,
         "negative_prompt": fitted.negative_prompt,
-        "parameters": dict(fitted.parameters),
+        "parameters": {k: v for k, v in fitted.parameters.items() if k != "callback_url"},
         "vendor": dict(fitted.vendor),
         "assets": [(asset.role, asset.sha256) for asset in fitted.assets],
     }

@@ -7,6 +7,7 @@ wakes the others; when it leaves, it hands over to one of them.
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +18,11 @@ from onetake.clock import Clock
 from onetake.driver import Charge, Driver, LookError, Missing, Snapshot, Task
 from onetake.engine import pacing
 from onetake.engine.journal import Journal, Overtaken
-from onetake.errors import JobFailed, OnetakeError
+from onetake.errors import JobFailed, OnetakeError, ProviderUnavailable
 from onetake.job import Job, Submission, TaskStatus
 from onetake.ledger.records import JobRecord
 
+log = logging.getLogger("onetake.engine")
 OnUpdate = Callable[[Job], object]
 CONCURRENT_LOOKS = 16
 GONE_AFTER = 5
@@ -39,12 +41,18 @@ class Waiter:
     missing: int = 0
     failures: int = 0
     ended: bool = False
-    error: OnetakeError | None = None
+    error: Exception | None = None
 
     def tell(self) -> None:
         """Report progress to the caller."""
-        if self.on_update is not None:
+        if self.on_update is None:
+            return
+        try:
             self.on_update(self.record.job())
+        except Exception as error:  # noqa: BLE001 - the caller's own, told to the caller alone
+            self.error = error
+            self.ended = True
+            self.event.set()
 
 
 class Watcher:
@@ -88,6 +96,7 @@ class Watcher:
                     await self._lead(waiter)
         finally:
             self._waiters.remove(waiter)
+            self._hand_over()
         if waiter.error is not None:
             raise waiter.error
         return waiter.record
@@ -100,10 +109,12 @@ class Watcher:
                 await self._look_at_due()
         finally:
             self._led = False
-            for waiter in self._waiters:
-                if waiter is not leader and not waiter.ended:
-                    waiter.event.set()  # it finds no leader and takes over
-                    break
+
+    def _hand_over(self) -> None:
+        """Wake one waiter if nobody leads: it finds no leader and takes over."""
+        if not self._led:
+            for waiter in self._open()[:1]:
+                waiter.event.set()
 
     async def _pause(self) -> None:
         """Sleep until a look is due, a caller's patience ends, or a new waiter comes."""
@@ -151,6 +162,12 @@ class Watcher:
                     answers.update(await self._driver.look(batch))
                 except OnetakeError as error:
                     answers.update({task.id: LookError(error) for task in batch})
+                except Exception as error:
+                    log.exception("the driver broke its contract while looking")
+                    told = ProviderUnavailable(
+                        f"the vendor's answer could not be read ({error!r}).", retryable=False
+                    )
+                    answers.update({task.id: LookError(told) for task in batch})
 
         async with anyio.create_task_group() as group:
             for start in range(0, len(tasks), self._batch):

@@ -74,8 +74,13 @@ class Ledger:
             else:
                 self._engine = sa.create_engine(url, pool_pre_ping=True)
             connection = self._engine.connect()
-            with connection.begin():
-                upgrade(connection, self.label)
+            try:
+                with connection.begin():
+                    upgrade(connection, self.label)
+            except BaseException:
+                connection.close()
+                self._engine.dispose()
+                raise
         except ImportError as error:
             raise LedgerError(
                 f"the ledger {self.label} needs a driver that is not installed ({error}).",
@@ -190,6 +195,11 @@ def listed(
 def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
     """Write the intent."""
     connection.execute(jobs.insert().values(**values))
+
+
+def bind_key(connection: sa.Connection, job_id: str, key: str) -> None:
+    """Let a key stand for a job that has none."""
+    connection.execute(jobs.update().where(jobs.c.id == job_id).values(key=key, key_current=True))
 
 
 def release_key(connection: sa.Connection, job_id: str) -> None:

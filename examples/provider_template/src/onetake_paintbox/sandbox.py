@@ -97,7 +97,9 @@ class Films:
 
     async def show(self, request: Request) -> Response:
         """Show a film by id."""
-        return self._answer(self._sandbox.store.task("paintbox", request.path_params["id"]), request)
+        return self._answer(
+            self._sandbox.store.task("paintbox", request.path_params["id"]), request
+        )
 
     async def find(self, request: Request) -> Response:
         """Show a film by the caller's id."""

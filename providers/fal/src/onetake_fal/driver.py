@@ -25,6 +25,7 @@ from onetake.driver import (
 from onetake.errors import (
     AssetError,
     AuthenticationError,
+    ConfigurationError,
     OnetakeError,
     ProviderUnavailable,
     SubmissionUnknown,
@@ -46,6 +47,7 @@ class FalDriver(Driver):
 
     def __init__(self, context: DriverContext) -> None:
         super().__init__(context)
+        self._start_timeout = _start_timeout(context)
         self._client = Client(
             _key(context),
             context.transport,
@@ -93,7 +95,7 @@ class FalDriver(Driver):
                 arguments,
                 webhook_url=submission.query.get("fal_webhook"),
                 headers=dict(submission.headers),
-                start_timeout=float(self.context.options.get("start_timeout", START_TIMEOUT)),
+                start_timeout=self._start_timeout,
             )
         except (KeyError, ValueError, TypeError) as error:
             if accepted_id.get() is None:
@@ -127,9 +129,9 @@ class FalDriver(Driver):
             return LookError(error, getattr(error, "retry_after", None))
         except OnetakeError as error:
             return LookError(error)
-        except ValueError as error:
-            unreadable = ProviderUnavailable(f"fal's answer is unreadable ({error}).")
-            return LookError(unreadable)
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+            unreadable = f"fal's answer could not be read ({error!r})."
+            return LookError(ProviderUnavailable(unreadable, provider="fal"))
 
     async def _outcome(
         self, handle: AsyncRequestHandle, status: Mapping[str, Any]
@@ -142,8 +144,9 @@ class FalDriver(Driver):
             found = kind or answer.response.headers.get("x-fal-error-type")
             if code in _GONE and not status.get("error"):
                 return Missing(final=True)
-            if code in (401, 403, 429):
-                return LookError(errors.refusal(code, answer.payload))
+            if not (status.get("error") or found or errors.is_verdict(code, answer.payload)):
+                error = errors.refusal(code, answer.payload)
+                return LookError(error, getattr(error, "retry_after", None))
             error = errors.task_failure(answer.payload, found)
             cancelled = error.vendor_code == errors.CANCELLED
             state = TaskStatus.CANCELLED if cancelled else TaskStatus.FAILED
@@ -189,6 +192,15 @@ class FalDriver(Driver):
     async def aclose(self) -> None:
         """Close the clients."""
         await self._client.aclose()
+
+
+def _start_timeout(context: DriverContext) -> float:
+    value = context.options.get("start_timeout", START_TIMEOUT)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 1:
+        raise ConfigurationError(
+            f"start_timeout: {value!r} is not a number of seconds above 1, as fal demands."
+        )
+    return float(value)
 
 
 def _key(context: DriverContext) -> str:

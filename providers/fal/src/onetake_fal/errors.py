@@ -141,6 +141,17 @@ def task_failure(payload: Any, kind: str | None = None) -> OnetakeError:
     )
 
 
+def is_verdict(status: int, payload: Any) -> bool:
+    """Say whether an answer to a result request is the app's own failure, not a gateway's.
+
+    The app answers with JSON that has ``detail``; a gateway's page, a refused key, and a plea
+    to come back later say nothing about the job.
+    """
+    if status in (401, 403, 408, 409, 425, 429) or not isinstance(payload, Mapping):
+        return False
+    return isinstance(payload.get("detail"), list) or status in (400, 422, 499, 500)
+
+
 def refusal(status: int, payload: Any, *, retry_after: float | None = None) -> OnetakeError:
     """Return the error of a 4xx answer to a submission or a read: nothing was created."""
     kind, text = describe(payload)

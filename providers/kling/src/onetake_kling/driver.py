@@ -134,9 +134,10 @@ class KlingDriver(Driver):
         """Find a task by our id, which the vendor keeps unique in the account."""
         if self._signer.has_api_key:
             found = await self._read("/tasks", {"external_task_ids": job_id})
-            return wire.created_task(found[0], submission) if found else None
+            return wire.found_task(found, job_id, submission)
         try:
-            return wire.created_task(await self._read(f"{submission.path}/{job_id}"), submission)
+            found = await self._read(f"{submission.path}/{job_id}")
+            return wire.found_task(found, job_id, submission)
         except OnetakeError as error:
             if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
                 return None
@@ -181,11 +182,20 @@ class KlingDriver(Driver):
         ]
 
     async def _read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """GET and return ``data``.
+        """GET and return ``data``; once more if only the clocks differed.
 
         Raises:
             OnetakeError: with the vendor's code.
         """
+        skew = self._signer.skew
+        try:
+            return await self._read_once(path, query)
+        except AuthenticationError:
+            if self._signer.skew == skew:
+                raise
+            return await self._read_once(path, query)
+
+    async def _read_once(self, path: str, query: Mapping[str, str] | None) -> Any:
         headers = {"Authorization": self._signer.header()}
         response = await self._client.get(path, params=query, headers=headers)
         await response.aread()
@@ -222,6 +232,9 @@ def _answer(record: Any) -> Snapshot | Missing | LookError:
         return wire.snapshot(record)
     except OnetakeError as error:
         return LookError(error)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        unreadable = f"kling: a task record could not be read ({error!r})."
+        return LookError(ProviderUnavailable(unreadable, provider="kling", retryable=False))
 
 
 def _code(answer: Mapping[str, Any]) -> int:

@@ -166,7 +166,21 @@ def _legacy_body(request: FittedRequest, job_id: str, values: Mapping[Any, Any])
 
 
 def _merged(body: dict[str, Any], vendor: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the caller's own fields; objects are merged, everything else is replaced."""
+    """Add the caller's own fields; objects are merged, everything else is replaced.
+
+    Raises:
+        RequestError: a field would replace our id, by which a lost job is found again.
+    """
+    options = vendor.get("options")
+    if "external_task_id" in vendor or (
+        isinstance(options, Mapping) and "external_task_id" in options
+    ):
+        raise RequestError(
+            "kling.external_task_id: onetake sends its own job id there, so that no job is lost "
+            "or paid twice.",
+            provider="kling",
+            hint="Use `key` for an id of your own.",
+        )
     for name, value in vendor.items():
         if isinstance(value, Mapping) and isinstance(body.get(name), dict):
             body[name] = {**body[name], **value}
@@ -175,8 +189,18 @@ def _merged(body: dict[str, Any], vendor: Mapping[str, Any]) -> dict[str, Any]:
     return body
 
 
+def found_task(records: Any, job_id: str, sent: Submission) -> Task | None:
+    """Read the task that carries our id from the answer to a look-up; never another one."""
+    for record in records if isinstance(records, list) else [records]:
+        if isinstance(record, Mapping):
+            info = record.get("task_info") or {}
+            if job_id in (record.get("external_id"), info.get("external_task_id")):
+                return created_task(record, sent)
+    return None
+
+
 def created_task(data: Any, sent: Submission) -> Task | None:
-    """Read the task from the answer to a create, or from a list; None if there is no id."""
+    """Read the task from the answer to a create; None if there is no id."""
     if not isinstance(data, Mapping):
         return None
     task_id = data.get("id") or data.get("task_id")

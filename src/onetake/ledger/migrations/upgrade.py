@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 import sqlalchemy as sa
 
 from onetake.errors import LedgerError
+
+_one_at_a_time = threading.Lock()  # Alembic's context belongs to the whole process
 
 HEAD = "0001"
 """Newest revision; a test compares it with the files."""
@@ -40,4 +44,5 @@ def upgrade(connection: sa.Connection, where: str) -> None:
     config.set_main_option("script_location", "onetake.ledger:migrations")
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    with _one_at_a_time:
+        command.upgrade(config, "head")

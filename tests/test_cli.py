@@ -1,0 +1,307 @@
+"""The command line, run as users run it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from onetake.testing import SandboxServer, sandbox_server
+
+ONETAKE = [sys.executable, "-m", "onetake"]
+
+
+def onetake(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        [*ONETAKE, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=55,
+        check=False,
+    )
+
+
+def probe(path: Path) -> tuple[str, int, int, float, int]:
+    """Return codec, width, height, seconds and number of different frames."""
+    with av.open(str(path)) as container:
+        video = container.streams.video[0]
+        assert video.duration is not None
+        assert video.time_base is not None
+        seconds = float(video.duration * video.time_base)
+        frames = {frame.to_image().resize((32, 18)).tobytes() for frame in container.decode(video)}  # type: ignore[no-untyped-call]
+        return video.codec_context.name, video.width, video.height, seconds, len(frames)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "size"),
+    [
+        ("kling", "kling-v2.6-pro-image", (1920, 1080)),
+        ("fal", "fal-ai/kling-video/v2/master/image-to-video", (1280, 720)),
+    ],
+)
+def test_generate_prints_one_json_object(
+    provider: str, model: str, size: tuple[int, int], picture: Path, tmp_path: Path
+) -> None:
+    """The documented object, and a file that is what it says."""
+    out = tmp_path / "out.mp4"
+    arguments = ["generate", "a lake", "-p", provider, "-m", model, "-a", str(picture)]
+    done = onetake(*arguments, "--duration", "5", "--sandbox", "-o", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    keys = [
+        "job_id",
+        "provider",
+        "model",
+        "task_id",
+        "state",
+        "artifacts",
+        "estimate",
+        "actual",
+        "notes",
+        "error",
+    ]
+    assert list(shown) == keys
+    assert shown["state"] == "delivered"
+    assert shown["artifacts"][0]["path"] == str(out)
+    assert isinstance(shown["estimate"]["expected"], str)
+    codec, width, height, seconds, different = probe(out)
+    assert codec == "h264"
+    assert (width, height) == size
+    assert seconds == pytest.approx(5, abs=0.1)
+    assert different > 1, "the film moves"
+
+
+def create_posts(server: SandboxServer) -> list[dict[str, Any]]:
+    """Return the requests that would create a job."""
+    return [
+        request
+        for request in server.requests(method="POST")
+        if "storage" not in request["path"] and "/cdn/" not in request["path"]
+    ]
+
+
+I2V = ["-m", "kling-v2.6-pro-image"]
+T2V = ["-m", "kling-v2.6-pro-text"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "words"),
+    [
+        (["-p", "kling", *T2V], {"KLING_API_KEY": "wrong"}, 3, "KLING_API_KEY"),
+        (["-p", "fal", *T2V], {"FAL_KEY": "wrong"}, 3, "FAL_KEY"),
+        (["-p", "kling", *T2V, "--region", "mars"], {}, 2, "global, singapore, cn"),
+        (["-p", "kling", "-m", "kling-v2.6-pro-tex"], {}, 2, "Did you mean kling-v2.6-pro-text"),
+        (["-p", "kling", *I2V], {}, 2, "first_frame"),
+        (["-p", "kling", *I2V, "-a", "no.jpg"], {}, 2, "no such file"),
+        (["-p", "fal", *I2V, "-a", "TEXT"], {}, 2, "not a picture"),
+        (["-p", "kling", *T2V, "--duration", "7"], {}, 2, "5, 10"),
+        (["-p", "fal", *T2V, "--max-cost", "0.01"], {}, 4, "0.01"),
+        (["-p", "kling", *T2V, "--max-cost", "cheap"], {}, 2, "--max-cost"),
+        (["-p", "kling", *T2V, "-o", "/no/such/folder/x.mp4"], {}, 2, "does not exist"),
+        (["-p", "kling", *T2V, "--param", "nonsense"], {}, 2, "NAME=VALUE"),
+        (["-p", "nobody", *T2V], {}, 2, "installed: fal, kling"),
+        (T2V, {}, 2, "choose one with -p"),
+        ([], {}, 2, "-m"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_mistakes_cost_nothing_and_are_one_line(
+    server: SandboxServer,
+    tmp_path: Path,
+    arguments: list[str],
+    environment: dict[str, str],
+    code: int,
+    words: str,
+    as_json: bool,
+) -> None:
+    """The right exit code, a clear line, no POST, no traceback."""
+    text = tmp_path / "TEXT"
+    text.write_text("not a picture at all")
+    given = [str(text) if item == "TEXT" else item for item in arguments]
+    extra = ["--json"] if as_json else []
+    done = onetake(
+        "generate", "a lake", *given, "--sandbox", *extra, ONETAKE_SANDBOX=server.url, **environment
+    )
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert words in lines[0]
+    assert "Traceback" not in done.stderr
+    assert create_posts(server) == []
+    if as_json:
+        assert json.loads(done.stdout)["error"]["message"]
+    else:
+        assert done.stdout == ""
+
+
+def test_a_failed_job_exits_with_1_and_an_unknown_one_with_5(server: SandboxServer) -> None:
+    """Exit codes say what became of the money."""
+    failed = onetake(
+        "generate", "[[fail]]", "-p", "kling", *T2V, "--json", ONETAKE_SANDBOX=server.url
+    )
+    assert failed.returncode == 1
+    assert json.loads(failed.stdout)["state"] == "failed"
+    server.fail("drop_after_accept", method="POST", path="/fal/queue")
+    unknown = onetake("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
+    assert unknown.returncode == 5
+    shown = json.loads(unknown.stdout)
+    assert shown["error"]["task_state"] == "may_exist"
+
+
+def test_no_wait_then_wait(tmp_path: Path) -> None:
+    """Two processes meet the same task on the in-process sandbox."""
+    environment = {"ONETAKE_SANDBOX_SECONDS_PER_JOB": "1"}
+    first = onetake(
+        "generate", "x", "-p", "kling", *T2V, "--sandbox", "--no-wait", "--json", **environment
+    )
+    shown = json.loads(first.stdout)
+    assert shown["state"] in ("queued", "running")
+    assert shown["artifacts"] == []
+    again = onetake("jobs", "wait", shown["job_id"][:18], "--json", **environment)
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["state"] == "delivered"
+    listed = json.loads(onetake("jobs", "list", "--json").stdout)
+    assert [job["job_id"] for job in listed] == [shown["job_id"]]
+    described = onetake("jobs", "show", shown["job_id"]).stdout
+    for event in ("intended", "sending", "accepted", "delivered"):
+        assert event in described
+
+
+def test_an_existing_file_is_not_overwritten(tmp_path: Path, server: SandboxServer) -> None:
+    """Said before anything is paid, unless it is wished."""
+    out = tmp_path / "out.mp4"
+    out.write_text("mine")
+    arguments = ["generate", "x", "-p", "kling", *T2V, "-o", str(out)]
+    refused = onetake(*arguments, ONETAKE_SANDBOX=server.url)
+    assert refused.returncode == 2
+    assert "--overwrite" in refused.stderr
+    assert out.read_text() == "mine"
+    assert onetake(*arguments, "--overwrite", ONETAKE_SANDBOX=server.url).returncode == 0
+    assert out.stat().st_size > 1000
+
+
+def test_ctrl_c_stops_waiting_and_says_how_to_come_back() -> None:
+    """Exit code 130; the job goes on and can be waited for."""
+    with sandbox_server(seconds_per_job=600) as server:
+        environment = {**os.environ, "ONETAKE_SANDBOX": server.url}
+        process = subprocess.Popen(
+            [*ONETAKE, "generate", "x", "-p", "kling", *T2V],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 30
+        while not server.charges() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)  # past the commit of the id; the signal itself is what is tested
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=20)
+        assert process.returncode == 130
+        found = re.search(r"onetake jobs wait (\S+)`", told)
+        assert found, told
+        server.advance(1000)
+        done = onetake("jobs", "wait", found.group(1), ONETAKE_SANDBOX=server.url)
+        assert done.returncode == 0, done.stderr
+        assert len(server.charges()) == 1
+
+
+def test_tables_in_a_pipe_are_plain() -> None:
+    """No colour codes, no box drawing; one line per model."""
+    done = onetake("models", "list")
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert "│" not in done.stdout
+    assert len(done.stdout.splitlines()) > 30
+    listed = json.loads(onetake("models", "list", "-p", "kling", "--json").stdout)
+    assert set(listed[0]) == {"provider", "model", "vendor_id", "aliases", "task", "status"}
+
+
+def test_models_show_gives_a_command_that_works(picture: Path, tmp_path: Path) -> None:
+    """The example runs as printed."""
+    shown = onetake("models", "show", "kling-v2.6-pro-image", "-p", "kling").stdout
+    found = re.search(r"try +onetake (.+)", shown)
+    assert found
+    import shlex
+
+    command = [
+        str(tmp_path / "lake.mp4")
+        if item == "lake.mp4"
+        else item.replace("picture.jpg", str(picture))
+        for item in shlex.split(found.group(1))
+    ]
+    assert onetake(*command).returncode == 0
+    assert (tmp_path / "lake.mp4").exists()
+
+
+def test_compare_and_estimate_in_json() -> None:
+    """Money is text, never a float."""
+    arguments = ["--task", "image-to-video", "--duration", "5", "--resolution", "1080p"]
+    shown = json.loads(onetake("compare", "a lake", *arguments, "--audio", "off", "--json").stdout)
+    assert len(shown["offers"]) >= 8
+    keys = [
+        "provider",
+        "model",
+        "expected",
+        "low",
+        "high",
+        "per_second",
+        "currency",
+        "checked_on",
+        "source",
+        "confidence",
+        "reason",
+        "hash",
+    ]
+    assert list(shown["offers"][0]) == keys
+    assert all(isinstance(offer["expected"], str) for offer in shown["offers"])
+    estimate = json.loads(onetake("estimate", "-p", "fal", *T2V, "--json").stdout)
+    assert estimate["expected"] == "0.7"
+
+
+def test_providers_and_doctor(server: SandboxServer) -> None:
+    """What is installed, and whether it works."""
+    assert "onetake-kling" in onetake("providers").stdout
+    assert onetake("doctor", "--sandbox").returncode == 0
+    wrong = onetake("doctor", "--json", ONETAKE_SANDBOX=server.url, FAL_KEY="wrong")
+    assert wrong.returncode == 1
+    checks = {item["check"]: item["ok"] for item in json.loads(wrong.stdout)}
+    assert checks["kling"] is True
+    assert checks["fal"] is False
+
+
+def test_serve_prints_its_urls_and_stops_on_ctrl_c() -> None:
+    """One JSON line, then silence."""
+    process = subprocess.Popen(
+        [*ONETAKE, "sandbox", "serve", "--port", "0"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    urls = json.loads(process.stdout.readline())
+    assert set(urls) == {
+        "kling", "fal_queue", "fal_run", "fal_rest", "fal_cdn", "fal_platform",
+        "kling_cdn", "fal_media", "control",
+    }  # fmt: skip
+    process.send_signal(signal.SIGINT)
+    process.wait(10)
+    assert process.returncode in (0, 130)
+    refused = onetake("sandbox", "serve", "--host", "0.0.0.0")
+    assert refused.returncode == 2
+    assert "loopback" in refused.stderr
+
+
+def test_help_names_every_command() -> None:
+    """And `python -m onetake` is the same program."""
+    shown = onetake("--help").stdout
+    for command in ("generate", "jobs", "models", "providers", "estimate", "compare", "sandbox"):
+        assert command in shown
