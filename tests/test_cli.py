@@ -283,17 +283,16 @@ def test_providers_and_doctor(server: SandboxServer) -> None:
 
 def test_serve_prints_its_urls_and_stops_on_ctrl_c() -> None:
     """One JSON line, then silence."""
-    process = subprocess.Popen(
-        [*ONETAKE, "sandbox", "serve", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    urls = json.loads(process.stdout.readline())
+    command = [*ONETAKE, "sandbox", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        urls = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        process.wait(10)
     assert set(urls) == {
         "kling", "fal_queue", "fal_run", "fal_rest", "fal_cdn", "fal_platform",
         "kling_cdn", "fal_media", "control",
     }  # fmt: skip
-    process.send_signal(signal.SIGINT)
-    process.wait(10)
     assert process.returncode in (0, 130)
     refused = onetake("sandbox", "serve", "--host", "0.0.0.0")
     assert refused.returncode == 2

@@ -80,6 +80,7 @@ class Submitter:
         self._settings = settings
         self._clock = clock
         self._blobs = bodies.BlobStore(settings.home / "blobs")
+        self._told: set[str] = set()
         self._verified = False
         self._verifying = anyio.Lock()
 
@@ -338,6 +339,9 @@ class Submitter:
                 log.error("job %s: its task %s is still not recorded", record.id, task.id)
 
     def _emergency(self, record: JobRecord, task: Task, error: LedgerError) -> None:
+        if task.id in self._told:
+            return
+        self._told.add(task.id)
         entry = {
             "job_id": record.id,
             "provider": self._account.provider,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from onetake.sandbox import Sandbox, SandboxTask
 from onetake_fal.sandbox import requests as fal_requests
@@ -41,9 +43,45 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
                 Mount("/rest", routes=rest),
                 Mount("/cdn", routes=list(storage.cdn_routes())),
                 Route("/media/{id}/{name}", queue.media),
+                Route("/proxy", _to_target, methods=["GET", "POST", "PUT"]),
             ],
         )
     ]
+
+
+PLACES = {
+    "queue.fal.run": "/fal/queue",
+    "fal.run": "/fal/run",
+    "rest.fal.ai": "/fal/rest",
+    "rest.alpha.fal.ai": "/fal/rest",
+    "v3.fal.media": "/fal/cdn",
+}
+
+
+async def _to_target(request: Request) -> Response:
+    """Stand in for a proxy of a web app: the JavaScript client names its target in a header."""
+    target = urllib.parse.urlsplit(request.headers.get("x-fal-target-url", ""))
+    place = PLACES.get(target.netloc)
+    if place is None:
+        return JSONResponse({"detail": "x-fal-target-url names no host of fal"}, 400)
+    return _Forwarded(place + target.path, target.query)
+
+
+class _Forwarded(Response):
+    """Serves the request once more, under another path of the same app."""
+
+    def __init__(self, path: str, query: str) -> None:
+        super().__init__()
+        self._path, self._query = path, query
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on."""
+        again = {**scope, "path": self._path, "query_string": self._query.encode()}
+        for name in ("root_path", "app_root_path", "path_params", "endpoint"):
+            again.pop(name, None)
+        await scope["app"](
+            {**again, "root_path": "", "raw_path": self._path.encode()}, receive, send
+        )
 
 
 def keyed(handler: Handler) -> Handler:

@@ -1,0 +1,234 @@
+"""Bodies and answers of fal, and the seam over its client."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import anyio
+import fal_client
+import httpx
+import pytest
+from fal_client import client as fal_module
+
+from onetake import (
+    AuthenticationError,
+    ConcurrencyExceeded,
+    ConfigurationError,
+    ContentRejected,
+    GenerationRequest,
+    InsufficientCredits,
+    JobFailed,
+    RateLimited,
+    RequestError,
+    get_provider,
+)
+from onetake.clock import SystemClock
+from onetake.driver import PreparedAsset, Submission
+from onetake.fitting import fit
+from onetake.http import dump_json
+from onetake.plugins import catalog
+from onetake.settings import Settings
+from onetake.testing import SandboxServer
+from onetake_fal import errors, wire
+from onetake_fal.client import Client
+
+URL = "https://v3.fal.media/files/a/b.jpg"
+
+
+def sent(model: str, **fields: Any) -> Submission:
+    """Translate a request."""
+    fitted = fit(GenerationRequest("a lake", model=model, **fields), catalog("fal"))
+    return wire.submission(fitted, "id", [PreparedAsset(a, a.url or "") for a in fitted.assets])
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters", "files", "body"),
+    [
+        (
+            "fal-ai/kling-video/v2/master/image-to-video",
+            {"duration": 5, "cfg_scale": 0.5},
+            1,
+            {"prompt": "a lake", "image_url": URL, "duration": "5", "cfg_scale": 0.5},
+        ),
+        (
+            "kling-v2.5-turbo-pro-image",
+            {"duration": "10s"},
+            2,
+            {"prompt": "a lake", "image_url": URL, "tail_image_url": URL, "duration": "10"},
+        ),
+        (
+            "kling-v2.6-pro-image",
+            {"audio": "off"},
+            2,
+            {
+                "prompt": "a lake",
+                "start_image_url": URL,
+                "end_image_url": URL,
+                "generate_audio": False,
+            },
+        ),
+        ("kling-v3-turbo-pro-text", {"duration": 15}, 0, {"prompt": "a lake", "duration": "15"}),
+    ],
+)
+def test_field_names_differ_by_endpoint(
+    model: str, parameters: dict[str, Any], files: int, body: dict[str, Any]
+) -> None:
+    """Names and types as in fal's OpenAPI of 2026-08-02; defaults are left to fal."""
+    found = sent(model, parameters=parameters, reference_assets=[URL] * files)
+    assert dump_json(found.body) == dump_json(body)
+
+
+def test_an_unknown_endpoint_gets_what_it_was_given() -> None:
+    """With the commonest field name for a picture."""
+    found = sent("fal-ai/new/model", parameters={"steps": 4}, reference_assets=[URL])
+    assert found.body == {"prompt": "a lake", "image_url": URL, "steps": 4}
+    assert found.route == "fal-ai/new"
+
+
+def test_namespaces_shift_the_app() -> None:
+    """``workflows/`` and ``comfy/`` have one segment more."""
+    assert wire.app_of("workflows/me/flow/x") == "workflows/me/flow"
+
+
+def test_files_are_found_wherever_they_are() -> None:
+    """One video, many pictures, a deep tree."""
+    result = {
+        "video": {"url": "https://a/v.mp4", "content_type": "video/mp4", "file_size": 3},
+        "images": [{"url": "https://a/1.png"}, {"url": "https://a/2.png"}],
+        "seed": 7,
+    }
+    assert [file.url for file in wire.outputs(result)] == [
+        "https://a/v.mp4", "https://a/1.png", "https://a/2.png",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "payload", "kind"),
+    [
+        (401, {"detail": "invalid key credentials"}, AuthenticationError),
+        (403, {"detail": "User is locked. Reason: Exhausted balance."}, InsufficientCredits),
+        (402, {"detail": "pay"}, InsufficientCredits),
+        (404, {"detail": "Application not found"}, RequestError),
+        (422, {"detail": [{"loc": ["body", "prompt"], "msg": "m", "type": "t"}]}, RequestError),
+        (429, {"detail": "x", "error_type": "concurrent_requests_limit"}, ConcurrencyExceeded),
+        (429, {"detail": "queue too long"}, RateLimited),
+    ],
+)
+def test_refusals(status: int, payload: Any, kind: type[Exception]) -> None:
+    """Nothing was created, and nothing is billed."""
+    error = errors.refusal(status, payload)
+    assert type(error) is kind
+    assert (error.task_state, error.billed) == ("not_created", "no")
+
+
+def test_failures_name_our_field() -> None:
+    """A recorded error of a Kling effect on fal: the message says which input it was."""
+    payload = {
+        "detail": [
+            {
+                "loc": ["body", "image_url"],
+                "msg": "Could not detect face in the image",
+                "type": "face_detection_error",
+                "input": "https://x",
+            }
+        ]
+    }
+    error = errors.task_failure(payload)
+    assert isinstance(error, JobFailed)
+    assert "first_frame: Could not detect face" in str(error)
+    moderated = {"detail": [{"loc": ["body"], "msg": "no", "type": "content_policy_violation"}]}
+    assert isinstance(errors.task_failure(moderated), ContentRejected)
+
+
+def test_every_documented_type_is_in_the_table() -> None:
+    """Model errors and infrastructure errors of fal's pages (2025-12, 2026)."""
+    assert len(errors.TYPES) == 43
+    assert all(400 <= row.http < 600 for row in errors.TYPES.values())
+
+
+def test_the_private_slots_of_fal_client_still_exist() -> None:
+    """If this fails, fal-client changed inside: look at `onetake_fal.client`."""
+    source = inspect.getsource(fal_client.AsyncClient)
+    for name in ("_client", "_cdn_client", "_token_manager"):
+        assert f"def {name}(" in source, name
+    assert "_refresh_token" in inspect.getsource(fal_module.AsyncCDNTokenManager)
+    retried = (httpx.HTTPError, fal_module.FalClientHTTPError)
+    from onetake_fal.client import VendorAnswer
+
+    assert not issubclass(VendorAnswer, retried)
+
+
+def test_the_key_never_leaves_for_a_stranger() -> None:
+    """A host that is not fal's gets no authorised request."""
+
+    async def main() -> None:
+        transport = httpx.MockTransport(lambda request: httpx.Response(200))
+        client = Client("secret", transport, SystemClock(), timeout=5, submit_timeout=5)
+        with pytest.raises(ConfigurationError, match=r"evil\.example"):
+            await client.http.get("https://evil.example/")
+        await client.aclose()
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("body", ["{", "{}", '{"request_id": 5}', '{"request_id": "r"}'])
+def test_a_strange_acceptance_loses_no_id(body: str) -> None:
+    """An unreadable 2xx is unknown; a readable id is kept, whatever else is missing."""
+    from onetake.credentials import Credentials
+    from onetake.driver import DriverContext
+    from onetake.errors import SubmissionUnknown
+    from onetake_fal.driver import FalDriver
+    from onetake_fal.plugin import CARD
+
+    posts: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        posts.append(request.method)
+        return httpx.Response(200, text=body, headers={"content-type": "application/json"})
+
+    async def main() -> None:
+        context = DriverContext(
+            card=CARD,
+            credentials=Credentials({"api_key": "k"}),
+            base_url="https://queue.fal.run",
+            transport=httpx.MockTransport(answer),
+            clock=SystemClock(),
+        )
+        driver = FalDriver(context)
+        submission = Submission(path="fal-ai/x/y", body={})
+        try:
+            if '"r"' in body:
+                assert (await driver.submit(submission, b"{}")).id == "r"
+            else:
+                with pytest.raises(SubmissionUnknown):
+                    await driver.submit(submission, b"{}")
+        finally:
+            await driver.aclose()
+
+    anyio.run(main)
+    assert posts == ["POST"]
+
+
+def test_a_gateway_page_at_the_result_does_not_fail_a_paid_job(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """A 502 while the result is fetched says nothing about the job."""
+    server.fail("nginx_502", method="GET", path="/requests/")
+
+    async def main() -> Any:
+        async with get_provider("fal", sandbox=server.url, settings=settings) as provider:
+            return await provider.generate(GenerationRequest("x", model="kling-v2.6-pro-text"))
+
+    assert anyio.run(main).job.state == "delivered"
+
+
+def test_fal_says_that_it_needs_asyncio() -> None:
+    """Its client does."""
+
+    async def main() -> None:
+        async with get_provider("fal", sandbox=True):
+            pass
+
+    with pytest.raises(ConfigurationError, match="asyncio"):
+        anyio.run(main, backend="trio")
