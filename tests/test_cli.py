@@ -112,6 +112,10 @@ T2V = ["-m", "kling-v2.6-pro-text"]
         (["-p", "kling", *T2V, "--param", "nonsense"], {}, 2, "NAME=VALUE"),
         (["-p", "nobody", *T2V], {}, 2, "installed: fal, kling"),
         (T2V, {}, 2, "choose one with -p"),
+        (["-p", "kling", *T2V, "--zzz"], {}, 2, "--zzz"),
+        (["-p", "kling", *T2V, "--timeout", "-1"], {}, 2, "--timeout"),
+        (["-p", "kling", *T2V, "--param", "a=1", "--param", "a.b=2"], {}, 2, "--param"),
+        (["-p", "kling", *T2V, "--max-cost", "NaN"], {}, 2, "max_cost"),
         ([], {}, 2, "-m"),
     ],
 )

@@ -314,9 +314,22 @@ def test_the_actual_charge_stands_beside_the_estimate(
 # ── delivery ──
 
 
+def test_a_file_cut_short_is_noticed(server: SandboxServer, settings: Settings) -> None:
+    """Its length fits, so only opening it tells; it is not delivered, and comes when whole."""
+    server.fail("truncate_file", method="GET", path="/cdn/")
+
+    async def work(provider: Provider) -> Any:
+        with pytest.raises(DeliveryError, match="not a whole"):
+            await provider.generate(LAKE)
+        [job] = await provider.jobs()
+        return await provider.wait(job)
+
+    assert run(work, server, settings).job.state is JobState.DELIVERED
+
+
 def test_a_download_that_breaks_is_resumed(server: SandboxServer, settings: Settings) -> None:
     """The second request asks for the rest only, and the file is whole."""
-    server.fail("truncate_file", method="GET", path="/cdn/")
+    server.fail("half_body", method="GET", path="/cdn/")
     result = run(lambda p: p.generate(LAKE), server, settings)
     parts = server.requests(path="/cdn/")
     assert len(parts) == 2

@@ -40,6 +40,9 @@ class Settings(BaseSettings):
     submit_patience: float = Field(default=600.0, ge=0)
     """Seconds to go on trying a submission that provably did not create a job."""
 
+    connect_patience: float = Field(default=30.0, ge=0)
+    """Seconds to go on trying while the vendor cannot be reached at all."""
+
     read_timeout: float = Field(default=60.0, gt=0)
     """Seconds for one status look or other read."""
 

@@ -55,7 +55,7 @@ def generate(
         bool, typer.Option("--no-wait", help="Return as soon as the vendor has accepted it.")
     ] = False,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds to wait; the job outlives them.")
+        float | None, typer.Option(min=0, help="Seconds to wait; the job outlives them.")
     ] = None,
     region: options.Region = None,
     sandbox: options.Sandbox = False,
@@ -119,7 +119,7 @@ class _Run:
                 show(job)
 
             async with provider:
-                job = await provider.submit(request, on_update=note, **arguments)
+                job = await provider.submit(request, timeout=timeout, on_update=note, **arguments)
                 self._job = job
                 if not no_wait:
                     result = await provider.wait(job, timeout=timeout, on_update=note)
@@ -150,7 +150,9 @@ class _Run:
     def interrupted(self) -> int:
         """Say that the job goes on, and how to come back."""
         job = self._job
-        if job is None:
+        if self._json and job is not None:
+            output.print_json(job.to_json())
+        if job is None or job.state.value == "draft":
             output.hint("onetake: interrupted; nothing was sent.")
         else:
             output.hint(
@@ -167,11 +169,8 @@ def failure(error: Exception, job: Job | None) -> dict[str, Any]:
     record = (job or Job("", "", "", JobState.DRAFT)).to_json()
     if job is None:
         record.update(job_id=None, provider=None, model=None, state=None)
-    if isinstance(error, OnetakeError):
-        record["provider"] = record["provider"] or error.provider
-        record["error"] = error.to_record()
-    else:
-        record["error"] = {"type": type(error).__name__, "message": str(error)}
+    record["provider"] = record["provider"] or getattr(error, "provider", None)
+    record["error"] = output.to_record(error)
     return record
 
 

@@ -90,6 +90,10 @@ def parse_params(items: list[str]) -> dict[str, Any]:
         place = parsed
         for part in path:
             place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise RequestError(
+                    f"--param: {name!r} goes into {part!r}, which has a value already."
+                )
         place[last] = _value(text)
     return parsed
 

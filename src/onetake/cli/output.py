@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import click
+import typer
 
 from onetake import errors
 
@@ -31,23 +31,40 @@ def exit_code(error: Exception) -> int:
 
 
 def guarded(command: Callable[..., Any]) -> int:
-    """Run the app; put every expected error into one line on standard error."""
+    """Run the app; put every expected error into one line, and into the object of --json."""
     try:
         result = command(standalone_mode=False)
     except (errors.OnetakeError, errors.ConfigurationError) as error:
-        complain(error)
-        return exit_code(error)
-    except click.exceptions.Abort:
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except KeyboardInterrupt:
+        return _told(error, exit_code(error))
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return FAILED
+    except Exception as error:
+        # typer has brought its own copy of click since 0.20: its usage errors are known by form
+        if not hasattr(error, "format_message"):
+            raise
+        return _told(errors.RequestError(_sentence(error.format_message())), USAGE)
     return result if isinstance(result, int) else DONE
+
+
+def _told(error: Exception, code: int) -> int:
+    if "--json" in sys.argv:
+        print_json({"error": to_record(error)})
+    complain(error)
+    return code
+
+
+def to_record(error: Exception) -> dict[str, Any]:
+    """Return an error as plain JSON."""
+    if isinstance(error, errors.OnetakeError):
+        return error.to_record()
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.split())
 
 
 def complain(error: Exception) -> None:

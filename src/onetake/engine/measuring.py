@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from onetake.assets import sniff
 from onetake.errors import DeliveryError
@@ -82,10 +84,24 @@ def _picture(path: Path, media_type: str) -> Facts:
         return Facts(media_type, *picture.size)
 
 
+def _check_whole(path: Path, container: Any) -> None:
+    """Count packets: a file whose index comes first opens well even if its end is missing."""
+    packets: Counter[int] = Counter()
+    for packet in container.demux():
+        packets[packet.stream.index] += packet.size > 0
+    for stream in container.streams:
+        if stream.frames and packets[stream.index] < stream.frames:
+            raise DeliveryError(
+                f"{path.name}: the delivered file is not a whole one: {packets[stream.index]} of "
+                f"{stream.frames} packets of its {stream.type} are there."
+            )
+
+
 def _stream(path: Path, media_type: str) -> Facts:
     import av
 
     with av.open(str(path)) as container:
+        _check_whole(path, container)
         duration = None if container.duration is None else container.duration / av.time_base
         if not container.streams.video:
             return Facts(media_type, duration=duration)

@@ -30,6 +30,7 @@ from onetake.errors import (
     LedgerError,
     NotSent,
     OnetakeError,
+    ProviderUnavailable,
     Refused,
     RequestError,
     SubmissionUnknown,
@@ -201,13 +202,13 @@ class Submitter:
         Returns the job as it is then: accepted, refused (the vendor said no, or could not be
         reached within the patience), or unknown.
         """
-        give_up_at = self._clock.now() + self._settings.submit_patience
-        attempt = 0
+        started, attempt = self._clock.now(), 0
         while True:
             record, error = await self._attempt(record)
             if record.submission is not Submission.INTENT:
                 return record
             assert error is not None
+            give_up_at = started + self._patience(error)
             pause = pacing.backoff(attempt, getattr(error, "retry_after", None))
             again_at = self._clock.now() + pause
             if deadline is not None and again_at > deadline:
@@ -220,6 +221,16 @@ class Submitter:
             await self._clock.sleep(pause)
             await self._journal.renew([record.id])
             attempt += 1
+
+    def _patience(self, error: OnetakeError) -> float:
+        """A full account makes room in time; a vendor that is not there may never be."""
+        settings = self._settings
+        unreachable = isinstance(error, ProviderUnavailable)
+        return (
+            min(settings.submit_patience, settings.connect_patience)
+            if unreachable
+            else (settings.submit_patience)
+        )
 
     async def _attempt(self, record: JobRecord) -> tuple[JobRecord, OnetakeError | None]:
         """Send once. A cancelled caller cannot cut in between the POST and its record."""

@@ -29,7 +29,7 @@ def build_app(sandbox: Sandbox) -> ASGIApp:
             dialect: Dialect = plugins.load(card, "sandbox dialect", card.dialect)
             routes.extend(dialect(sandbox))
     app = Starlette(routes=routes)
-    return faults.FaultyApp(Recorder(app, sandbox), sandbox.faults, sandbox.clock)
+    return Recorder(faults.FaultyApp(app, sandbox.faults, sandbox.clock), sandbox)
 
 
 def base_urls(base: str) -> dict[str, str]:
@@ -70,8 +70,8 @@ def _control(sandbox: Sandbox) -> list[BaseRoute]:
 
     async def advance(request: Request) -> Response:
         seconds = (await _object(request)).get("seconds")
-        if not isinstance(seconds, int | float) or seconds < 0:
-            return _bad("seconds: a number of seconds, 0 or more")
+        if not isinstance(seconds, int | float) or not 0 <= seconds <= 1e9:
+            return _bad("seconds: a number of seconds from 0 to 1e9")
         sandbox.advance(float(seconds))
         return JSONResponse({"now": sandbox.now()})
 
@@ -96,8 +96,9 @@ def _arm(sandbox: Sandbox, wanted: dict[str, Any]) -> Response:
         return _bad(f"fault: {name!r} is unknown")
     if not isinstance(times, int) or times < 1:
         return _bad("times: a whole number, 1 or more")
-    if not isinstance(match, dict) or set(match) - {"method", "path", "provider"}:
-        return _bad("match: an object with method, path and provider at most")
+    texts = isinstance(match, dict) and all(isinstance(value, str) for value in match.values())
+    if not texts or set(match) - {"method", "path", "provider"}:
+        return _bad("match: an object with the texts method, path and provider at most")
     sandbox.faults.arm(faults.Fault(name, match, times, bool(wanted.get("after", False))))
     return JSONResponse({"armed": name, "times": times})
 

@@ -23,7 +23,8 @@ BROKEN_ANSWERS = ("drop_after_accept", "reset", "stall", "half_body")
 CHANGED_ANSWERS = ("bad_json", "nginx_502", "slow", "truncate_file")
 BEFORE = ("drop_before_accept", "expire_url")
 FLAGS = ("fail_task",)
-WEBHOOKS = ("lose_webhook", "double_webhook", "reorder_webhooks")
+ON_FILES = ("expire_url", "truncate_file")
+FILES = ("/cdn/", "/media/", "/files/")
 SLOW_SECONDS = 3.0
 
 _NGINX = (
@@ -34,8 +35,8 @@ _NGINX = (
 
 def known(name: str) -> bool:
     """Say whether a fault of that name exists."""
-    names = (*BROKEN_ANSWERS, *CHANGED_ANSWERS, *BEFORE, *FLAGS, *WEBHOOKS)
-    return name in names or re.fullmatch(r"http_[1-5]\d\d", name) is not None
+    names = (*BROKEN_ANSWERS, *CHANGED_ANSWERS, *BEFORE, *FLAGS)
+    return name in names or re.fullmatch(r"http_[2-5]\d\d", name) is not None
 
 
 class ConnectionBroken(Exception):
@@ -70,6 +71,8 @@ class Fault:
             return False
         if self.match.get("provider", path.split("/")[1]) != path.split("/")[1]:
             return False
+        if self.name in ON_FILES and not any(place in path for place in FILES):
+            return False
         return self.match.get("path", "") in path
 
 
@@ -94,15 +97,16 @@ class Faults:
         """Use up one shot of the first fault for this request, or return None."""
         with self._lock:
             for fault in self._armed:
-                if fault.name not in (*FLAGS, *WEBHOOKS) and fault.matches(scope):
+                if fault.name not in FLAGS and fault.matches(scope):
                     return self._shot(fault)
         return None
 
-    def take_flag(self, name: str, provider: str) -> bool:
+    def take_flag(self, name: str, provider: str, path: str) -> bool:
         """Use up one shot of a fault that a dialect asks for by name."""
         with self._lock:
             for fault in self._armed:
-                if fault.name == name and fault.match.get("provider", provider) == provider:
+                meant = fault.match.get("provider", provider) == provider
+                if fault.name == name and meant and fault.match.get("path", "") in path:
                     self._shot(fault)
                     return True
         return False
@@ -129,15 +133,21 @@ class FaultyApp:
             fault = self._faults.take(scope)
         if fault is None:
             await self._app(scope, receive, send)
-        elif fault.name == "drop_before_accept":
-            raise ConnectionBroken("close")
-        elif fault.name == "expire_url":
-            await _answer(send, 403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
-        elif fault.name.startswith("http_") and not fault.after:
-            await _status(send, int(fault.name[5:]))
+        elif fault.name in BEFORE or (fault.name.startswith("http_") and not fault.after):
+            await _read_whole(receive)
+            await self._before(fault, scope, send)
         else:
             start, body = await self._served(scope, receive)
             await self._break(fault, start, body, send)
+
+    async def _before(self, fault: Fault, scope: Scope, send: Send) -> None:
+        """Answer, or hang up, without the app having seen the request."""
+        if fault.name == "drop_before_accept":
+            raise ConnectionBroken("close")
+        if fault.name == "expire_url":
+            await _answer(send, 403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
+        else:
+            await _status(send, int(fault.name[5:]))
 
     async def _served(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
         messages: list[Message] = []
@@ -152,10 +162,13 @@ class FaultyApp:
         name = fault.name
         if name in ("drop_after_accept", "reset", "stall"):
             raise ConnectionBroken({"drop_after_accept": "close"}.get(name, name))
-        if name in ("half_body", "truncate_file"):
+        if name == "half_body":
             raise ConnectionBroken("close", start, body[: len(body) // 2])
         if name == "bad_json":
             await _answer(send, 200, body[: max(1, len(body) - 2)], "application/json")
+        elif name == "truncate_file":
+            # the length fits the half that is sent: only opening the file can tell
+            await _answer(send, 200, body[: len(body) // 2], "video/mp4")
         elif name == "nginx_502":
             await _answer(send, 502, _NGINX, "text/html")
         elif name.startswith("http_"):
@@ -166,8 +179,15 @@ class FaultyApp:
             await send({"type": "http.response.body", "body": body})
 
 
+async def _read_whole(receive: Receive) -> None:
+    while (await receive()).get("more_body", False):
+        pass
+
+
 async def _status(send: Send, status: int) -> None:
     body = b'{"detail":"a fault of the sandbox","message":"a fault of the sandbox"}'
+    if status in (204, 304):
+        body = b""
     await _answer(send, status, body, "application/json")
 
 

@@ -75,7 +75,7 @@ class Sandbox:
         Raises:
             DuplicateExternalId: its external id is taken.
         """
-        if self.faults.take_flag("fail_task", task.provider):
+        if self.faults.take_flag("fail_task", task.provider, task.endpoint):
             task = dataclasses.replace(task, outcome="failed", reason="failed by a fault")
         self.store.add_task(task)
         return task

@@ -153,6 +153,8 @@ class KlingDriver(Driver):
                 await self._read(wire.LEGACY_PATHS["text-to-video"], query)
         except AuthenticationError as error:
             if _as_int(error.vendor_code) not in _CLOCK_CODES:
+                if self._signer.has_api_key:
+                    error.hint = errors.KEY_HINT  # the vendor's words speak of AK/SK for any key
                 error.hint = f"It came from {self.context.credentials.origin}. {error.hint or ''}"
                 raise
         except OnetakeError:

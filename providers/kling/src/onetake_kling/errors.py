@@ -44,13 +44,13 @@ class Code:
     may_exist: bool = False
 
 
-_KEY = "Check the key at https://kling.ai/dev/api-key; keys belong to one region."
+KEY_HINT = "Check the key at https://kling.ai/dev/api-key; keys belong to one region."
 _SAFETY = "Change the prompt or the picture."
 
 CODES: dict[int, Code] = {
-    1000: Code(401, AuthenticationError, "authentication failed", hint=_KEY),
-    1001: Code(401, AuthenticationError, "no credentials were sent", hint=_KEY),
-    1002: Code(401, AuthenticationError, "the credentials are not valid", hint=_KEY),
+    1000: Code(401, AuthenticationError, "authentication failed", hint=KEY_HINT),
+    1001: Code(401, AuthenticationError, "no credentials were sent", hint=KEY_HINT),
+    1002: Code(401, AuthenticationError, "the credentials are not valid", hint=KEY_HINT),
     1003: Code(401, AuthenticationError, "the token is not valid yet", hint="Set the clock."),
     1004: Code(401, AuthenticationError, "the token has expired", hint="Set the clock."),
     1100: Code(429, InsufficientCredits, "there is a problem with the account"),

@@ -22,6 +22,14 @@ LEGACY_PATHS = {
     "text-to-video": "/v1/videos/text2video",
     "image-to-video": "/v1/videos/image2video",
 }
+VERSIONS = {
+    "kling-2.5-turbo": "kling-v2-5-turbo",
+    "kling-2.6": "kling-v2-6",
+    "kling-3.0": "kling-v3",
+    "kling-3.0-turbo": "kling-3.0-turbo",
+}
+"""One model version has two names; the vendor counts its slots together."""
+
 LEGACY_PROMPT = 2500
 LEGACY_IMAGE_BYTES = 10_000_000
 DAY = 86_400
@@ -273,4 +281,4 @@ def _charge(record: Mapping[str, Any]) -> Charge | None:
 
 def bucket(sent: Submission) -> str:
     """Return the concurrency bucket of a submission: the vendor counts by model version."""
-    return str(sent.body.get("model_name") or sent.path.rpartition("/")[2])
+    return VERSIONS.get(sent.path.rpartition("/")[2], str(sent.body.get("model_name", "")))

@@ -85,7 +85,7 @@ def _picture(
     url = body[name]
     own = sandbox.own_file(url, OWN_FILES)
     if own is None and not url.startswith("data:"):
-        if not re.match(r"https?://", url):
+        if not re.match(r"https?://", url) or "/fal/cdn/files/" in url:
             return None, [_bad(name, "Failed to download the file.", "file_download_error", url)]
         return None, []  # the sandbox has no network: a foreign URL is taken on trust
     try:
@@ -172,7 +172,9 @@ def status(
     metrics = {"inference_time": round(task.ends_at - task.starts_at, 3)}
     body = {**body, "status": "COMPLETED", "logs": lines, "metrics": metrics}
     if phase == "cancelled":
-        body |= {"error": "Request was cancelled", "error_type": "client_cancelled"}
+        body |= {"metrics": {}, "error": "Request was cancelled", "error_type": "client_cancelled"}
+    elif phase == "failed" and task.outcome == "failed":
+        body |= {"error": "Unexpected error", "error_type": "internal_server_error"}
     return 200, body
 
 

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 Problem = dict[str, Any]
+PROMPT_MAX = 2500
+"""Kling's limit; fal's schema does not always state it, and the result says so all the same."""
 
 
 @functools.cache
@@ -29,11 +31,12 @@ def problems(endpoint: str, body: Mapping[str, Any]) -> list[Problem]:
     found: list[Problem] = []
     for name, rule in endpoints()[endpoint]["input_schema"].items():
         value = body.get(name)
-        if value is None:
+        if value is None or (value == "" and rule.get("required")):
             if rule.get("required"):
                 found.append(_problem(name, "Field required", "missing", value))
             continue
-        found.extend(_check(name, value, rule))
+        longest = {"max_length": PROMPT_MAX} if name == "prompt" else {}
+        found.extend(_check(name, value, {**longest, **rule}))
     return found
 
 

@@ -43,7 +43,7 @@ class Storage:
         return [
             upload("/files/upload", self.upload),
             upload("/files/upload/multipart", self.multipart),
-            Route("/files/{id}/{name}/multipart/{upload}/{part}", self.part, methods=["PUT"]),
+            Route("/files/{id}/{name}/multipart/{upload}/{part:int}", self.part, methods=["PUT"]),
             upload("/files/{id}/{name}/multipart/{upload}/complete", self.complete),
             Route("/put/{id}", self.put, methods=["PUT"]),
             Route("/put/{id}/{part:int}", self.part, methods=["PUT"]),
@@ -70,7 +70,12 @@ class Storage:
 
     async def initiate(self, request: Request) -> Response:
         """Name the place for an upload (JavaScript client, and Python's fallback)."""
-        wanted = json.loads(await request.body() or b"{}")
+        try:
+            wanted = json.loads(await request.body() or b"{}")
+        except ValueError:
+            wanted = None
+        if not isinstance(wanted, dict):
+            return JSONResponse({"detail": "the body must be a JSON object"}, 422)
         file_id = secrets.token_hex(16)
         name = _name(wanted.get("file_name"))
         media_type = str(wanted.get("content_type") or "application/octet-stream")

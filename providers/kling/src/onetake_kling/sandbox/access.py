@@ -5,7 +5,6 @@ The words of each refusal were recorded by third parties in August and September
 
 from __future__ import annotations
 
-import time
 import warnings
 from typing import Any
 
@@ -23,7 +22,7 @@ _NO_AK_SK = (
 )
 
 
-def check(authorization: str | None, *, new_api: bool) -> None:
+def check(authorization: str | None, now: float, *, new_api: bool) -> None:
     """Let a request pass, or refuse it.
 
     Raises:
@@ -39,7 +38,7 @@ def check(authorization: str | None, *, new_api: bool) -> None:
         raise Refusal(1002, "api key not found")
     if new_api:
         raise Refusal(1002, _NO_AK_SK)
-    _check_jwt(credential)
+    _check_jwt(credential, now)
 
 
 def _decoded(token: str) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def _decoded(token: str) -> dict[str, Any]:
         )
 
 
-def _check_jwt(token: str) -> None:
+def _check_jwt(token: str, now: float) -> None:
     parts = token.count(".") + 1 if "." in token else 0
     if parts != 3:
         raise Refusal(1002, f"The token was expected to have 3 parts, but got {parts}.")
@@ -65,7 +64,8 @@ def _check_jwt(token: str) -> None:
         raise Refusal(1002, f"Authorization is invalid: {error}") from None
     if claims["iss"] != ACCESS_KEY:
         raise Refusal(1002, "access key not found")
-    now = time.time()
+    if not isinstance(claims["exp"], int | float) or isinstance(claims.get("nbf"), str):
+        raise Refusal(1002, "Authorization is invalid: exp and nbf must be numbers")
     if claims.get("nbf", 0) > now:
         raise Refusal(1003, "The token is not yet valid")
     if claims["exp"] < now:

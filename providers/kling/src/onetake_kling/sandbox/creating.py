@@ -19,7 +19,15 @@ from onetake.sandbox.store import DuplicateExternalId
 from onetake.sandbox.tasks import outcome_of, seconds_of
 from onetake_kling.sandbox import prices
 from onetake_kling.sandbox.answers import Refusal, invalid
-from onetake_kling.sandbox.rules import DEFAULT_OLD, NEW, OLD, RATIOS, NewModel, OldModel
+from onetake_kling.sandbox.rules import (
+    DEFAULT_OLD,
+    NEW,
+    OLD,
+    RATIOS,
+    VERSIONS,
+    NewModel,
+    OldModel,
+)
 
 FPS = 24
 SMALLEST_SIDE = 300
@@ -58,13 +66,13 @@ def new_order(task: str, model: str, body: Mapping[str, Any]) -> Order:
     prompt, first, last = _new_inputs(task, body, rules)
     if len(prompt) > rules.prompt:
         raise invalid(f"prompt length must not exceed {rules.prompt}")
-    resolution = settings.get("resolution", "720p")
+    resolution = settings.get("resolution") or "720p"
     if resolution not in rules.resolutions:
         raise _not_among("settings.resolution", resolution, rules.resolutions)
-    ratio = settings.get("aspect_ratio", "16:9")
+    ratio = settings.get("aspect_ratio") or "16:9"
     if task == "text-to-video" and ratio not in RATIOS:
         raise _not_among("settings.aspect_ratio", ratio, RATIOS)
-    audio = settings.get("audio", "off")
+    audio = settings.get("audio") or "off"
     if rules.audio and audio not in rules.audio:
         raise invalid(f"settings.audio value '{audio}' is invalid")
     native = rules.always_audio or (bool(rules.audio) and audio == "native")
@@ -77,7 +85,7 @@ def new_order(task: str, model: str, body: Mapping[str, Any]) -> Order:
         prompt=prompt,
         resolution=resolution,
         ratio=ratio,
-        seconds=_seconds("settings.duration", settings.get("duration", 5), rules.durations),
+        seconds=_seconds("settings.duration", settings.get("duration") or 5, rules.durations),
         audio=native,
         first=first,
         last=last,
@@ -144,7 +152,8 @@ def old_order(task: str, body: Mapping[str, Any], *, allow_discontinued: bool) -
     if rules.discontinued and not allow_discontinued:
         raise invalid(f"The model '{name}' has been discontinued and is no longer available.")
     mode = _old_mode(body, name, rules)
-    seconds = _seconds("duration", body.get("duration", "5"), rules.durations)
+    _old_features(body, rules)
+    seconds = _seconds("duration", body.get("duration") or "5", rules.durations)
     first, last = _old_frames(task, body, name, rules, mode, seconds)
     prompt = _old_prompt(task, body)
     sound = _old_sound(body, rules, mode, last)
@@ -183,6 +192,16 @@ def _old_mode(body: Mapping[str, Any], name: str, rules: OldModel) -> str:
     return str(mode)
 
 
+def _old_features(body: Mapping[str, Any], rules: OldModel) -> None:
+    """No emulated model has a camera or a motion brush; the words are recorded ones."""
+    if body.get("camera_control"):
+        raise invalid("Camera control is not supported by the current model")
+    if body.get("static_mask") or body.get("dynamic_masks"):
+        raise invalid("Motion brush is not supported by the current model")
+    if body.get("multi_shot") in (True, "true") and not rules.sound_modes:
+        raise invalid("multi_shot is not supported by the current model")
+
+
 def _old_frames(
     task: str, body: Mapping[str, Any], name: str, rules: OldModel, mode: str, seconds: int
 ) -> tuple[str | None, str | None]:
@@ -204,7 +223,8 @@ def _old_prompt(task: str, body: Mapping[str, Any]) -> str:
     prompt = body.get("prompt") or ""
     if not isinstance(prompt, str):
         raise invalid("prompt value type is invalid")
-    if task == "text2video" and not prompt.strip():
+    shots = body.get("multi_shot") in (True, "true")
+    if task == "text2video" and not prompt.strip() and not shots:
         raise invalid("prompt can not be empty")
     for field in ("prompt", "negative_prompt"):
         if len(body.get(field) or "") > 2500:
@@ -237,8 +257,6 @@ def _old_scale(body: Mapping[str, Any], rules: OldModel) -> None:
         raise invalid("cfgScale: must be greater than or equal to 0")
     if scale > 1:
         raise invalid("cfgScale: must be less than or equal to 1")
-    if body.get("camera_control"):
-        raise invalid("Camera control is not supported by the current model")
 
 
 def create(sandbox: Sandbox, order: Order) -> SandboxTask:
@@ -254,7 +272,7 @@ def create(sandbox: Sandbox, order: Order) -> SandboxTask:
     if remaining_units(sandbox) <= 0:
         raise Refusal(1102, "Account balance not enough")
     now = sandbox.now()
-    bucket = f"{order.model}/video"
+    bucket = f"{VERSIONS.get(order.model, order.model)}/video"
     if sandbox.store.running("kling", bucket, now) >= sandbox.settings.concurrency:
         raise Refusal(1303, "parallel task over resource pack limit")
     try:
@@ -338,6 +356,8 @@ def _keep(sandbox: Sandbox, value: str | None) -> str | None:
         data = base64.b64decode(value, validate=True)
         with Image.open(io.BytesIO(data)) as picture:
             picture.verify()
+            if picture.format not in ("JPEG", "PNG"):
+                raise invalid("File format is not supported")
     except (binascii.Error, ValueError, OSError, SyntaxError):
         raise invalid("File is not in a valid base64 format") from None
     return sandbox.keep_picture(data)

@@ -39,17 +39,28 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
                 *route("/account/costs", _costs, "GET"),
                 Route("/cdn/{id}/{name}", functools.partial(_video, sandbox)),
                 *new("/{task}/{model}", _create_new, "POST"),
+                Route("/{path:path}", _nowhere, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
             ],
         )
     ]
 
 
+async def _nowhere(request: Request) -> Response:
+    """A path or method that does not exist."""
+    known = request.url.path.rstrip("/").endswith("/tasks") or "/v1/videos/" in request.url.path
+    if known:
+        return Refusal(1202, "The request method is invalid").response()
+    return Refusal(1203, "The requested resource does not exist").response()
+
+
 async def _serve(sandbox: Sandbox, handler: Handler, new_api: bool, request: Request) -> Response:
     try:
-        access.check(request.headers.get("authorization"), new_api=new_api)
+        access.check(request.headers.get("authorization"), sandbox.clock.now(), new_api=new_api)
         return await handler(sandbox, request)
     except Refusal as refusal:
         return refusal.response()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Refusal(1200, "The request has a value of a wrong type").response()
 
 
 async def _body(request: Request) -> dict[str, Any]:
@@ -64,6 +75,8 @@ async def _body(request: Request) -> dict[str, Any]:
 
 async def _create_new(sandbox: Sandbox, request: Request) -> Response:
     task, model = request.path_params["task"], request.path_params["model"]
+    if task in ("omni-video", "motion-control"):
+        raise invalid("model is not supported")  # real paths, not emulated yet
     if task not in ("text-to-video", "image-to-video"):
         raise Refusal(1203, "resource not found")
     order = creating.new_order(task, model, await _body(request))
@@ -165,7 +178,7 @@ async def _list_old(sandbox: Sandbox, request: Request) -> Response:
 
 def _number(request: Request, name: str, default: int, most: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not text.isdigit() or not 1 <= int(text) <= most:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= most:
         raise invalid(f"{name} value '{text}' is invalid")
     return int(text)
 
