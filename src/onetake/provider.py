@@ -253,8 +253,12 @@ class Provider:
         async with self._engine(), send, receive, anyio.create_task_group() as group:
             for request in wanted:
                 group.start_soon(one, request)
-            for _ in wanted:
-                yield await receive.receive()
+            try:
+                for _ in wanted:
+                    yield await receive.receive()
+            except GeneratorExit:
+                # the caller leaves early; the exit of a generator must not meet the group
+                group.cancel_scope.cancel()
 
     async def job(self, job_id: str) -> Job:
         """Return a job by its id, or by the beginning of it.

@@ -33,7 +33,7 @@ def exit_code(error: Exception) -> int:
 def guarded(command: Callable[..., Any]) -> int:
     """Run the app; put every expected error into one line, and into the object of --json."""
     try:
-        result = command(standalone_mode=False)
+        result = command(standalone_mode=False, prog_name="onetake")
     except (errors.OnetakeError, errors.ConfigurationError) as error:
         return _told(error, exit_code(error))
     except (KeyboardInterrupt, typer.Abort):

@@ -1,0 +1,160 @@
+"""Writes the generated parts of the docs: models, prices, command-line help, double charges.
+
+``--check`` writes nothing and fails if a file would change. A generated part stands between
+``<!-- begin NAME -->`` and ``<!-- end NAME -->``.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from onetake import plugins
+from onetake.catalog import ModelCard
+from onetake.pricing.price_book import load_price_book
+
+ROOT = Path(__file__).parent.parent
+
+
+def models(provider: str) -> str:
+    """Return the table of a provider's models."""
+    rows = ["| model | vendor's id | output | inputs | duration (s) | sound | status |"]
+    rows.append("|---|---|---|---|---|---|---|")
+    for card in plugins.catalog(provider).cards:
+        rows.append(
+            f"| `{card.name}` | `{card.vendor_id}` | {card.resolution} {card.output} | "
+            f"{_inputs(card)} | {_durations(card)} | {_sound(card)} | {card.status} |"
+        )
+    return "\n".join(rows)
+
+
+def _inputs(card: ModelCard) -> str:
+    words = [f"{role}{'' if slot.required else '?'}" for role, slot in card.inputs.items()]
+    return ", ".join(words) or "–"
+
+
+def _durations(card: ModelCard) -> str:
+    choices = card.parameters["duration"].choices
+    long = len(choices) > 3
+    return f"{choices[0]}–{choices[-1]}" if long else ", ".join(str(item) for item in choices)
+
+
+def _sound(card: ModelCard) -> str:
+    if "audio" in card.parameters:
+        return f"on or off ({'on' if card.parameters['audio'].default else 'off'})"
+    return "always" if card.fixed.get("audio") else "never"
+
+
+def prices(provider: str) -> str:
+    """Return the table of a provider's prices."""
+    rows = ["| models | condition | price | read | source |", "|---|---|---|---|---|"]
+    for row in load_price_book(plugins.provider_card(provider).package).price:
+        names = ", ".join(f"`{name}`" for name in row.models)
+        when = ", ".join(f"{key} {_on(value)}" for key, value in row.when.items()) or "–"
+        amount = f"{row.currency} {row.amount}" if row.amount is not None else f"{row.units} units"
+        price = f"{amount} per {row.unit}"
+        rows.append(f"| {names} | {when} | {price} | {row.checked_on} | {row.source} |")
+    return "\n".join(rows)
+
+
+def _on(value: object) -> str:
+    return {True: "on", False: "off"}.get(value, str(value))  # type: ignore[call-overload,no-any-return]
+
+
+def command_line() -> str:
+    """Return every command with its arguments and options, from the program itself."""
+    import typer.main
+
+    from onetake.cli import app
+
+    return "\n\n".join(_commands("onetake", typer.main.get_command(app)))
+
+
+def _commands(name: str, command: Any) -> Iterator[str]:
+    children = getattr(command, "commands", None)
+    if children:
+        for child in children.values():
+            yield from _commands(f"{name} {child.name}", child)
+        return
+    arguments = " ".join(
+        _name(parameter) for parameter in command.params if parameter.param_type_name == "argument"
+    )
+    lines = [f"## {name} {arguments}".rstrip(), "", command.help or "", ""]
+    rows = [
+        f"| `{', '.join(parameter.opts)}` | {' '.join((parameter.help or '').split())} |"
+        for parameter in command.params
+        if parameter.param_type_name == "option"
+    ]
+    if rows:
+        lines += ["| option | meaning |", "|---|---|", *rows]
+    yield "\n".join(lines).strip()
+
+
+def _name(parameter: Any) -> str:
+    text = (parameter.metavar or parameter.name.upper()).strip("[]")
+    return text if parameter.required else f"[{text}]"
+
+
+def settings() -> str:
+    """Return the table of settings."""
+    from onetake.settings import Settings
+
+    source = (ROOT / "src/onetake/settings.py").read_text()
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        found = re.search(rf'^    {name}: .*?\n    """(.*?)"""', source, re.DOTALL | re.MULTILINE)
+        text = " ".join(found.group(1).split()) if found else ""
+        default = "the user's data folder" if name == "home" else f"`{field.default}`"
+        rows.append(f"| `ONETAKE_{name.upper()}` | {default} | {text} |")
+    return "\n".join(rows)
+
+
+PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "docs/providers/fal.md": {
+        "models": lambda: models("fal"),
+        "prices": lambda: prices("fal"),
+    },
+    "docs/providers/kling.md": {
+        "models": lambda: models("kling"),
+        "prices": lambda: prices("kling"),
+    },
+    "docs/reference/command-line.md": {"help": command_line},
+    "docs/reference/settings.md": {"settings": settings},
+}
+
+
+def rewritten(text: str, parts: dict[str, Callable[[], str]]) -> str:
+    """Return a page with its generated parts written anew."""
+    for name, make in parts.items():
+        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+        assert re.search(pattern, text, re.DOTALL), f"no place for {name}"
+        begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
+        before, after = text.partition(begin)[0], text.partition(end)[2]
+        text = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
+    return text
+
+
+def main() -> int:
+    """Write, or check."""
+    check = "--check" in sys.argv
+    stale = []
+    for name, parts in PARTS.items():
+        path = ROOT / name
+        old = path.read_text()
+        new = rewritten(old, parts)
+        if new != old:
+            stale.append(name)
+            if not check:
+                path.write_text(new)
+    if stale and check:
+        print(f"stale: {', '.join(stale)}; run `make docs`", file=sys.stderr)
+        return 1
+    print("docs: " + (", ".join(stale) or "up to date"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
