@@ -5,7 +5,9 @@ from __future__ import annotations
 import array
 import fractions
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from onetake.sandbox.media.film import Film
 
 FAST_FRAMES = 4
 """Frames that a fast film has."""
+
+DRAWN_AHEAD = 3
+"""Frames that are drawn before the encoder asks for them."""
 
 _RATE = 44_100
 _TONE = 220.0
@@ -50,8 +55,7 @@ def _write(out: Any, film: Film, read_file: Callable[[str], bytes]) -> None:
     stream.codec_context.time_base = tick
     sound = out.add_stream("aac", rate=_RATE, layout="mono") if film.audio else None
     spacing = (film.frames - 1) / max(1, count - 1)
-    for number, picture in enumerate(_frames(film, count, read_file)):
-        frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
+    for number, frame in enumerate(_frames(film, count, read_file)):
         frame.pts = round(number * spacing)
         frame.time_base = tick
         out.mux(stream.encode(frame))
@@ -60,14 +64,27 @@ def _write(out: Any, film: Film, read_file: Callable[[str], bytes]) -> None:
         _write_sound(out, sound, film.delivered_seconds)
 
 
-def _frames(film: Film, count: int, read_file: Callable[[str], bytes]) -> Iterator[Image.Image]:
+def _frames(film: Film, count: int, read_file: Callable[[str], bytes]) -> Iterator[av.VideoFrame]:
+    """Draw frames in order, a few ahead of the encoder: Pillow leaves the other core free."""
     moments = _camera(film, read_file) if film.last is None else _passage(film, read_file)
     strips = caption.caption(film.width, film.height, film.prompt, film.label)
-    for number in range(count):
+
+    def draw(number: int) -> av.VideoFrame:
         share = number / max(1, count - 1)
         picture = moments(share)
         strips.stamp(picture, share)
-        yield picture
+        frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
+        planar: av.VideoFrame = frame.reformat(format="yuv420p")
+        return planar
+
+    ahead: deque[Future[av.VideoFrame]] = deque()
+    with ThreadPoolExecutor(DRAWN_AHEAD, "onetake-frames") as pool:
+        for number in range(count):
+            ahead.append(pool.submit(draw, number))
+            if len(ahead) > DRAWN_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def _camera(film: Film, read_file: Callable[[str], bytes]) -> Callable[[float], Image.Image]:

@@ -10,7 +10,7 @@ import random
 
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-RESERVE = 1.25
+RESERVE = 1.1
 """Pictures are kept this much larger than the frame, so that a zoom stays sharp."""
 
 
