@@ -44,7 +44,7 @@ _WHERE = {
     "UnknownModel": "errors",
     "UnsupportedParameter": "errors",
     "compare": "pricing.compare",
-    "get_provider": "provider",
+    "get_provider": "opening",
 }
 
 __all__ = ["__version__", *_WHERE]
@@ -74,11 +74,11 @@ if TYPE_CHECKING:
     from onetake.job import Job as Job
     from onetake.job import JobState as JobState
     from onetake.money import Money as Money
+    from onetake.opening import get_provider as get_provider
     from onetake.pricing.compare import Comparison as Comparison
     from onetake.pricing.compare import compare as compare
     from onetake.pricing.estimate import CostEstimate as CostEstimate
     from onetake.provider import Provider as Provider
-    from onetake.provider import get_provider as get_provider
     from onetake.request import GenerationRequest as GenerationRequest
     from onetake.request import GenerationType as GenerationType
     from onetake.result import Artifact as Artifact

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from onetake import camera
-from onetake.assets import Asset, LoadedAsset, load
-from onetake.catalog import Catalog, InputSlot, ModelCard
+from onetake.assets import Asset, LoadedAsset
+from onetake.catalog import Catalog, ModelCard
 from onetake.errors import AssetError, RequestError, UnsupportedParameter
+from onetake.filling import ROLE_SYNONYMS, fill_slots, sibling_hint
 from onetake.request import GenerationRequest, GenerationType
 
 FRAME_PARAMETERS: Mapping[str, str] = {
@@ -39,7 +40,6 @@ _SWITCHES = {
     **dict.fromkeys((True, "true", "on", "yes", "native", "1", 1), True),
     **dict.fromkeys((False, "false", "off", "no", "none", "0", 0), False),
 }
-_ROLE_SYNONYMS = {"image": "first_frame", "start": "first_frame", "end": "last_frame"}
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,9 @@ class FittedRequest:
         """Return a parameter, or the vendor's default for it, or None."""
         if name in self.parameters:
             return self.parameters[name]
-        if name == "resolution" and self.card.resolution:
-            return self.card.resolution
-        if name in self.card.fixed:
-            return self.card.fixed[name]
+        fixed = {"resolution": self.card.resolution, **self.card.fixed}
+        if fixed.get(name) is not None:
+            return fixed[name]
         spec = self.card.parameters.get(name)
         return None if spec is None else spec.default
 
@@ -126,9 +125,9 @@ def fit(
             f"{card.vendor_id} is not in the catalog: it was passed on without checks."
         )
     try:
-        assets = _fill_slots(card, draft.assets, load_assets)
+        assets = fill_slots(card, draft.assets, load_assets)
     except AssetError as error:
-        error.hint = error.hint or _sibling_hint(catalog, card, draft.assets)
+        error.hint = error.hint or sibling_hint(catalog, card, draft.assets)
         raise
     fitted = FittedRequest(
         card=card,
@@ -142,16 +141,6 @@ def fit(
     )
     _check_needs(fitted)
     return fitted
-
-
-def _sibling_hint(catalog: Catalog, card: ModelCard, assets: Sequence[Asset]) -> str | None:
-    """Name a model of the same family that has room for so many files."""
-    for other in catalog.cards:
-        room = sum(slot.count for slot in other.inputs.values())
-        related = other.family == card.family and other.task == card.task and other is not card
-        if related and room >= len(assets) > sum(slot.count for slot in card.inputs.values()):
-            return f"{other.name} takes {', '.join(other.inputs)}; its price differs."
-    return None
 
 
 def _check_needs(fitted: FittedRequest) -> None:
@@ -240,7 +229,7 @@ _NORMALISERS: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _roles(assets: Sequence[Asset]) -> set[str]:
-    return {_ROLE_SYNONYMS.get(asset.role, asset.role) if asset.role else "" for asset in assets}
+    return {ROLE_SYNONYMS.get(asset.role, asset.role) if asset.role else "" for asset in assets}
 
 
 def choose_card(
@@ -409,93 +398,3 @@ def _bad_value(card: ModelCard, error: ValidationError) -> UnsupportedParameter:
         f"{name}: {card.name} does not take {first['input']!r:.80}; it takes {allowed}.",
         provider=card.provider,
     )
-
-
-def _fill_slots(
-    card: ModelCard, assets: Sequence[Asset], load_assets: bool
-) -> tuple[LoadedAsset, ...]:
-    if not load_assets:
-        return ()
-    filled: list[LoadedAsset] = []
-    for asset in assets:
-        loaded = load(asset)
-        role = _role_of(card, loaded, filled)
-        filled.append(_with_role(loaded, role))
-        if card.catalogued:
-            check_asset(card, filled[-1], card.inputs[role])
-    for role, slot in card.inputs.items():
-        if slot.required and not any(item.role == role for item in filled):
-            raise AssetError(
-                f"{role}: {card.name} needs a {slot.kind} there.",
-                provider=card.provider,
-                hint=f"Give one, for example with `-a {role}=FILE`.",
-            )
-    return tuple(filled)
-
-
-def _role_of(card: ModelCard, asset: LoadedAsset, filled: Sequence[LoadedAsset]) -> str:
-    if asset.role is not None:
-        role = _ROLE_SYNONYMS.get(asset.role, asset.role)
-        if not card.catalogued:
-            return asset.role
-        if role in card.inputs and _room(card.inputs[role], role, filled):
-            return role
-        raise AssetError(
-            f"{asset.role}: {card.name} has no free slot of that name; it has "
-            f"{', '.join(card.inputs) or 'none'}.",
-            provider=card.provider,
-        )
-    for role, slot in card.inputs.items():
-        if slot.kind == asset.kind and _room(slot, role, filled):
-            return role
-    if not card.catalogued:
-        return {"image": "first_frame"}.get(asset.kind, asset.kind)
-    raise AssetError(
-        f"{asset.name}: {card.name} has no place for this {asset.kind}; it takes "
-        f"{', '.join(card.inputs) or 'no files'}.",
-        provider=card.provider,
-    )
-
-
-def _room(slot: InputSlot, role: str, filled: Sequence[LoadedAsset]) -> bool:
-    return sum(item.role == role for item in filled) < slot.count
-
-
-def _with_role(asset: LoadedAsset, role: str) -> LoadedAsset:
-    return replace(asset, role=role)
-
-
-def check_asset(card: ModelCard, asset: LoadedAsset, slot: InputSlot) -> None:
-    """Check a file against its slot.
-
-    Raises:
-        AssetError: naming the file, what is wrong, and what is allowed.
-    """
-    where = f"{asset.role}: {asset.name}"
-    if asset.kind != slot.kind:
-        raise AssetError(f"{where} is {asset.kind}, {card.name} takes a {slot.kind} there.")
-    if asset.data is None:
-        return
-    if slot.formats and asset.media_type not in slot.formats:
-        allowed = ", ".join(item.partition("/")[2].upper() for item in slot.formats)
-        raise AssetError(f"{where} is {asset.media_type}; {card.name} takes {allowed}.")
-    if slot.max_bytes and len(asset.data) > slot.max_bytes:
-        raise AssetError(
-            f"{where} has {len(asset.data):,} bytes; {card.name} takes {slot.max_bytes:,}."
-        )
-    _check_pixels(where, card.name, asset, slot)
-
-
-def _check_pixels(where: str, model: str, asset: LoadedAsset, slot: InputSlot) -> None:
-    if not asset.width or not asset.height:
-        return
-    size = f"{asset.width}×{asset.height} pixels"
-    if slot.min_side and min(asset.width, asset.height) < slot.min_side:
-        raise AssetError(
-            f"{where} has {size}; {model} wants {slot.min_side} on each side at least."
-        )
-    ratio = max(asset.width, asset.height) / min(asset.width, asset.height)
-    if slot.max_ratio and ratio > slot.max_ratio:
-        raise AssetError(
-            f"{where} has {size}, a ratio of {ratio:.2f}; {model} takes {slot.max_ratio:g} at most."
-        )

@@ -12,9 +12,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import replace
-from decimal import Decimal, InvalidOperation
-from pathlib import Path
-from typing import Any
+from decimal import Decimal
 
 import anyio
 import anyio.lowlevel
@@ -22,21 +20,21 @@ import anyio.to_thread
 
 from onetake import plugins
 from onetake.catalog import Catalog, ModelCard, ProviderCard
-from onetake.clock import Clock, SystemClock
+from onetake.clock import Clock
 from onetake.driver import Balance
+from onetake.engine.intents import Intent
 from onetake.engine.run import Engine, once_each
-from onetake.engine.submission import Intent
 from onetake.engine.watching import OnUpdate
-from onetake.errors import BudgetExceeded, ConfigurationError, OnetakeError, RequestError
+from onetake.errors import ConfigurationError, OnetakeError, RequestError
 from onetake.fitting import FittedRequest, fit
 from onetake.job import Job
 from onetake.ledger import store
 from onetake.ledger.records import Account, JobRecord
 from onetake.ledger.store import Ledger
+from onetake.pricing.budget import check_limits
 from onetake.pricing.estimate import CostEstimate, estimate
 from onetake.request import GenerationRequest
 from onetake.result import GenerationResult
-from onetake.settings import Settings, ledger_url, load_settings
 from onetake.workshop import Workshop
 
 log = logging.getLogger("onetake.provider")
@@ -151,7 +149,7 @@ class Provider:
     ) -> Intent:
         fitted = await anyio.to_thread.run_sync(lambda: fit(request, self._catalog, strict=strict))
         price = self._estimate(fitted)
-        _within(price, max_cost, approved)
+        check_limits(price, max_cost, approved)
         return Intent(
             fitted=fitted,
             estimate=price.to_json(),
@@ -377,100 +375,3 @@ class Provider:
     async def aclose(self) -> None:
         """Close the ledger; call it when the provider was used without ``async with``."""
         await anyio.to_thread.run_sync(self._ledger.close)
-
-
-def _within(
-    price: CostEstimate, max_cost: Decimal | str | int | None, approved: CostEstimate | None
-) -> None:
-    if approved is not None and approved.hash != price.hash:
-        raise BudgetExceeded(
-            f"{price.model}: the approved estimate is for another request, model or price.",
-            provider=price.provider,
-            hint="Estimate again and approve that.",
-        )
-    if max_cost is None:
-        return
-    limit = _amount(max_cost)
-    if price.high is None:
-        raise BudgetExceeded(
-            f"{price.model}: the price is unknown ({price.reason}) and max_cost is {limit}.",
-            provider=price.provider,
-            hint="Leave max_cost out to accept an unknown price.",
-        )
-    if price.high > limit:
-        raise BudgetExceeded(
-            f"{price.model}: estimated at {price.currency} {price.high:f}, above the limit of "
-            f"{limit:f}.",
-            provider=price.provider,
-        )
-
-
-def _amount(value: Decimal | str | int) -> Decimal:
-    try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        raise RequestError(f"max_cost: {value!r} is not an amount such as 0.50.")
-    return amount
-
-
-def get_provider(
-    name: str,
-    *,
-    api_key: str | None = None,
-    region: str | None = None,
-    sandbox: bool | str | None = None,
-    ledger: str | Path | None = None,
-    account: str | None = None,
-    clock: Clock | None = None,
-    settings: Settings | None = None,
-    **options: Any,
-) -> Provider:
-    """Return a provider. Nothing is opened or sent yet.
-
-    Args:
-        name: ``fal``, ``kling``, or a plugin's name.
-        api_key: credential; the environment is asked when None.
-        region: one of the provider's regions.
-        sandbox: True for the sandbox in this process, a base URL for a running one,
-            False for the live vendor; None asks ``ONETAKE_SANDBOX``.
-        ledger: file or URL; None asks ``ONETAKE_LEDGER``.
-        account: name that separates jobs, keys and budgets.
-        clock: the time, for tests.
-        settings: settings in place of the environment's.
-        **options: further provider options, such as ``base_url``, ``access_key``,
-            ``secret_key``.
-
-    Raises:
-        ConfigurationError: the provider or region does not exist, or a plugin is broken.
-    """
-    chosen = settings or load_settings()
-    workshop = Workshop(
-        card=plugins.provider_card(name),
-        settings=chosen,
-        region=region,
-        sandbox=sandbox if sandbox is not None else chosen.sandbox,
-        account_name=account or chosen.account,
-        api_key=api_key,
-        options=options,
-    )
-    return Provider(
-        workshop, Ledger(ledger_url(ledger or chosen.ledger, chosen.home)), clock or SystemClock()
-    )
-
-
-def provider_of(account: Account, **arguments: Any) -> Provider:
-    """Return the provider that an account of the ledger belongs to."""
-    card = plugins.provider_card(account.provider)
-    regions = [name for name, host in card.regions.items() if host == account.host]
-    if not regions:
-        arguments["base_url"] = f"https://{account.host}"
-    kind, _, url = account.environment.partition(":")
-    return get_provider(
-        account.provider,
-        region=regions[0] if regions else None,
-        sandbox=url or (kind == "sandbox"),
-        account=account.name,
-        **arguments,
-    )

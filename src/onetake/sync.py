@@ -16,6 +16,7 @@ import anyio
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from anyio.from_thread import BlockingPortalProvider
 
+from onetake import opening
 from onetake import provider as original
 from onetake.catalog import ProviderCard
 from onetake.ledger.records import Account
@@ -149,7 +150,7 @@ class Provider:
             _portal.__exit__(kind, error, trace)
 
 
-@functools.wraps(original.get_provider)
+@functools.wraps(opening.get_provider)
 def get_provider(*args: Any, **kwargs: Any) -> Provider:
     """Return a blocking provider; the arguments are those of `onetake.get_provider`."""
-    return Provider(original.get_provider(*args, **kwargs))
+    return Provider(opening.get_provider(*args, **kwargs))

@@ -20,7 +20,9 @@ from onetake.catalog import ProviderCard
 from onetake.clock import Clock
 from onetake.credentials import Credentials, check_characters, describe, resolve
 from onetake.driver import Charge, Driver, DriverContext
+from onetake.engine.bodies import BlobStore
 from onetake.engine.delivery import Deliverer
+from onetake.engine.intents import IntentWriter
 from onetake.engine.journal import Journal
 from onetake.engine.run import Engine
 from onetake.engine.submission import Submitter
@@ -105,10 +107,12 @@ class Workshop:
         transport = self._transport(clock)
         driver = self._driver(transport, clock)
         journal = Journal(ledger, clock, owner, self.settings.lease, _announce)
+        blobs = BlobStore(self.settings.home / "blobs")
         return Engine(
             driver=driver,
             journal=journal,
-            submitter=Submitter(driver, journal, self.account, self.settings, clock),
+            intents=IntentWriter(driver, journal, self.account, blobs, clock),
+            submitter=Submitter(driver, journal, self.account, blobs, self.settings, clock),
             watcher=Watcher(driver, journal, clock, self.card.look_batch, self._priced),
             deliverer=Deliverer(
                 driver,

@@ -90,7 +90,7 @@ def _sandbox() -> Finding:
 def _provider(name: str, region: str | None, sandbox: bool | str | None) -> Finding:
     import anyio
 
-    from onetake.provider import get_provider
+    from onetake.opening import get_provider
 
     try:
         provider = get_provider(name, region=region, sandbox=sandbox)

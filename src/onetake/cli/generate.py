@@ -64,7 +64,7 @@ def generate(
     """Generate one video or image, and pay for it once."""
     import anyio
 
-    from onetake.provider import get_provider
+    from onetake.opening import get_provider
 
     run = _Run(as_json)
     try:

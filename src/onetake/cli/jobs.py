@@ -85,7 +85,7 @@ def wait(
     """Wait for a job and fetch its file."""
     import anyio
 
-    from onetake.provider import provider_of
+    from onetake.opening import provider_of
 
     record = _find(job_id)
     latest = record.job()
@@ -143,7 +143,7 @@ def resume(
 def _resume_account(account: Any) -> None:
     import anyio
 
-    from onetake.provider import provider_of
+    from onetake.opening import provider_of
 
     async def work() -> None:
         async with provider_of(account) as provider:
@@ -157,7 +157,7 @@ def cancel(job_id: JobId, as_json: options.Json = False) -> None:
     """Ask the vendor to stop a job."""
     import anyio
 
-    from onetake.provider import provider_of
+    from onetake.opening import provider_of
 
     record = _find(job_id)
 

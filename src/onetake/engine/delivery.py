@@ -138,7 +138,7 @@ class Deliverer:
             if response.status_code == 200:
                 part.unlink(missing_ok=True)  # noqa: ASYNC240 - one quick call
             async with await anyio.open_file(part, "ab") as file:
-                async for chunk in response.aiter_raw(1 << 16):
+                async for chunk in response.aiter_raw():  # as it comes: what is here stays here
                     await file.write(chunk)
         return expected is None or _size(part) == expected
 

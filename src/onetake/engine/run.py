@@ -18,9 +18,10 @@ import anyio
 from onetake.clock import Clock
 from onetake.driver import Driver
 from onetake.engine.delivery import Deliverer
+from onetake.engine.intents import Intent, IntentWriter
 from onetake.engine.journal import Journal, Overtaken
 from onetake.engine.shielding import uncancelled
-from onetake.engine.submission import Intent, Submitter
+from onetake.engine.submission import Submitter
 from onetake.engine.watching import OnUpdate, Watcher
 from onetake.errors import JobTimeout, OnetakeError
 from onetake.job import Delivery, Job, JobState, Submission, TaskStatus
@@ -54,6 +55,7 @@ class Engine:
         self,
         driver: Driver,
         journal: Journal,
+        intents: IntentWriter,
         submitter: Submitter,
         watcher: Watcher,
         deliverer: Deliverer,
@@ -61,6 +63,7 @@ class Engine:
     ) -> None:
         self.driver = driver
         self.journal = journal
+        self._intents = intents
         self._submitter = submitter
         self._watcher = watcher
         self._deliverer = deliverer
@@ -70,7 +73,7 @@ class Engine:
 
     async def intend(self, intent: Intent) -> JobRecord:
         """Write the intent for a request, or find its job."""
-        return await self._submitter.intend(intent)
+        return await self._intents.intend(intent)
 
     async def run_job(
         self,

@@ -8,70 +8,44 @@ into four outcomes, each with its own step in the ledger.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import sqlalchemy as sa
 
 from onetake.clock import Clock
-from onetake.driver import Driver, PreparedAsset, Task
+from onetake.driver import Driver, Task
 from onetake.engine import bodies, pacing
 from onetake.engine.journal import Journal, Overtaken
 from onetake.engine.shielding import uncancelled
 from onetake.errors import (
-    KeyConflict,
     LedgerError,
     NotSent,
     OnetakeError,
     ProviderUnavailable,
     Refused,
-    RequestError,
     SubmissionUnknown,
 )
 from onetake.files import write_atomic
-from onetake.fitting import FittedRequest
-from onetake.job import Delivery, Submission, TaskStatus, new_job_id
-from onetake.ledger import store
+from onetake.job import Submission, TaskStatus
 from onetake.ledger.records import Account, JobRecord
 from onetake.settings import Settings
 
 log = logging.getLogger("onetake.engine")
 
 
-@dataclass(frozen=True)
-class Intent:
-    """What `Submitter.intend` writes down.
-
-    Attributes:
-        fitted: the request.
-        estimate: its estimate as plain JSON.
-        typical_seconds: usual run time in this environment.
-        retry: the key's ended job may be followed by a child.
-        reuse: a delivered job that asked for exactly the same may be returned.
-    """
-
-    fitted: FittedRequest
-    estimate: Mapping[str, Any]
-    typical_seconds: float
-    retry: bool = False
-    reuse: bool = False
-
-
 class Submitter:
-    """Writes intents and sends them."""
+    """Sends intents, and finds out what became of lost ones."""
 
     def __init__(
         self,
         driver: Driver,
         journal: Journal,
         account: Account,
+        blobs: bodies.BlobStore,
         settings: Settings,
         clock: Clock,
     ) -> None:
@@ -80,121 +54,8 @@ class Submitter:
         self._account = account
         self._settings = settings
         self._clock = clock
-        self._blobs = bodies.BlobStore(settings.home / "blobs")
+        self._blobs = blobs
         self._told: set[str] = set()
-        self._verified = False
-        self._verifying = anyio.Lock()
-
-    async def intend(self, intent: Intent) -> JobRecord:
-        """Return the job for a request: the one that its key names, or a new intent.
-
-        Raises:
-            KeyConflict: the key was used for another request.
-            OnetakeError: the request cannot be expressed, or its files cannot be made ready.
-        """
-        known = await self._known(intent)
-        if known is not None:
-            return known
-        job_id = new_job_id(self._clock.now())
-        await self._verify()
-        values = await self._values(intent, job_id)
-        record, created = await self._journal.ledger.run(
-            lambda connection: self._insert(connection, intent, job_id, values)
-        )
-        if created:
-            self._journal.tell(record, "intended", None)
-        return record
-
-    async def _verify(self) -> None:
-        """Let a wrong key show before anything is uploaded, written or paid."""
-        async with self._verifying:
-            if not self._verified:
-                await self._driver.verify()
-                self._verified = True
-
-    async def _known(self, intent: Intent) -> JobRecord | None:
-        return await self._journal.ledger.run(lambda connection: self._find(connection, intent))
-
-    def _find(self, connection: sa.Connection, intent: Intent) -> JobRecord | None:
-        account = store.account_id(connection, self._account)
-        key, wanted = intent.fitted.key, fingerprint(intent.fitted)
-        if key is not None:
-            record = store.by_key(connection, account, key)
-            if record is not None:
-                _same_request(record, wanted)
-                return None if record.state.ended and intent.retry and record.error else record
-        return self._reusable(connection, account, intent) if intent.reuse else None
-
-    def _reusable(
-        self, connection: sa.Connection, account: int, intent: Intent
-    ) -> JobRecord | None:
-        """Return a delivered twin, else one that is under way; bind the key to it."""
-        twins = store.by_fingerprint(connection, account, fingerprint(intent.fitted))
-        delivered = [twin for twin in twins if twin.delivery is Delivery.DELIVERED]
-        running = [
-            twin
-            for twin in twins
-            if twin.submission is not Submission.UNKNOWN and not twin.state.ended
-        ]
-        chosen = next(iter([*delivered, *running]), None)
-        if chosen is not None and intent.fitted.key is not None and chosen.key is None:
-            store.bind_key(connection, chosen.id, intent.fitted.key)
-            return store.get(connection, chosen.id)
-        return chosen
-
-    async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
-        fitted = intent.fitted
-        prepared = [await self._driver.prepare_asset(asset, fitted.card) for asset in fitted.assets]
-        submission = self._driver.prepare(fitted, job_id, prepared)
-        await anyio.to_thread.run_sync(self._keep_blobs, prepared)
-        stored = bodies.stored_form(dataclasses.asdict(dataclasses.replace(submission, body={})))
-        stored["body"] = bodies.stored_form(submission.body)
-        body = await anyio.to_thread.run_sync(_encoded, stored["body"], self._blobs)
-        now = self._clock.now()
-        return {
-            "id": job_id,
-            "key": fitted.key,
-            "key_current": True,
-            "model": fitted.card.name,
-            "fingerprint": fingerprint(fitted),
-            "request": _described(fitted),
-            "submission_body": stored,
-            "body_sha256": hashlib.sha256(body).hexdigest(),
-            "resend": fitted.card.resend,
-            "typical_seconds": intent.typical_seconds,
-            "submission": Submission.INTENT.value,
-            "delivery": Delivery.PENDING.value,
-            "estimate": dict(intent.estimate),
-            "artifacts": [],
-            "notes": [*fitted.notes, *submission.notes],
-            "created_at": now,
-            "updated_at": now,
-        }
-
-    def _keep_blobs(self, prepared: list[PreparedAsset]) -> None:
-        for item in prepared:
-            if not isinstance(item.value, str) and item.asset.data is not None:
-                self._blobs.keep(item.asset.sha256, item.asset.data)
-
-    def _insert(
-        self, connection: sa.Connection, intent: Intent, job_id: str, values: dict[str, Any]
-    ) -> tuple[JobRecord, bool]:
-        """Insert the intent, unless another worker was faster with the same key."""
-        known = self._find(connection, intent)
-        if known is not None:
-            return known, False
-        account = store.account_id(connection, self._account)
-        parent = None
-        if intent.fitted.key is not None:
-            parent = store.by_key(connection, account, intent.fitted.key)
-            if parent is not None:
-                store.release_key(connection, parent.id)
-        parent_id = None if parent is None else parent.id
-        store.insert(connection, {**values, "account_id": account, "parent_id": parent_id})
-        store.note(connection, job_id, values["created_at"], "intended", {})
-        record = store.get(connection, job_id)
-        assert record is not None
-        return record, True
 
     async def send(self, record: JobRecord, deadline: float | None = None) -> JobRecord:
         """POST an intent, once; wait and go on only where nothing can have been created.
@@ -431,15 +292,6 @@ class _Unrecorded(Exception):
         self.task = task
 
 
-def _encoded(body: Any, blobs: bodies.BlobStore) -> bytes:
-    try:
-        return bodies.encode(body, blobs.read)
-    except (TypeError, ValueError) as error:
-        raise RequestError(
-            f"parameters: the vendor's own fields cannot be written as JSON: {error}."
-        ) from error
-
-
 def unknown(record: JobRecord) -> SubmissionUnknown:
     """Return the error for a job whose submission stays unknown."""
     reason = (record.error or {}).get("message", "the answer to the submission was lost.")
@@ -458,40 +310,3 @@ def _told(error: OnetakeError, record: JobRecord) -> dict[str, Any]:
 
 def _stale(record: JobRecord) -> OnetakeError:
     return OnetakeError(f"job {record.id}: this process was frozen before it could send.")
-
-
-def _same_request(record: JobRecord, wanted: str) -> None:
-    if record.fingerprint != wanted:
-        raise KeyConflict(
-            f"key: {record.key!r} belongs to job {record.id}, which asked for something else.",
-            provider=record.account.provider,
-            job_id=record.id,
-            hint="Use a new key for a new request.",
-        )
-
-
-def _described(fitted: FittedRequest) -> dict[str, Any]:
-    return {
-        "prompt": fitted.prompt,
-        "negative_prompt": fitted.negative_prompt,
-        "parameters": dict(fitted.parameters),
-        "vendor": dict(fitted.vendor),
-        "task": fitted.card.task,
-        "vendor_id": fitted.card.vendor_id,
-        "assets": [asset.describe() for asset in fitted.assets],
-    }
-
-
-def fingerprint(fitted: FittedRequest) -> str:
-    """Return what makes two requests the same: everything but key and callback."""
-    content = {
-        "model": fitted.card.vendor_id,
-        "name": fitted.card.name,
-        "prompt": fitted.prompt,
-        "negative_prompt": fitted.negative_prompt,
-        "parameters": {k: v for k, v in fitted.parameters.items() if k != "callback_url"},
-        "vendor": dict(fitted.vendor),
-        "assets": [(asset.role, asset.sha256) for asset in fitted.assets],
-    }
-    text = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

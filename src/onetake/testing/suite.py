@@ -40,9 +40,10 @@ from onetake.errors import (
     SubmissionUnknown,
 )
 from onetake.fitting import fit
+from onetake.opening import get_provider
 from onetake.pricing.estimate import estimate
 from onetake.pricing.price_book import load_price_book
-from onetake.provider import Provider, get_provider
+from onetake.provider import Provider
 from onetake.request import GenerationRequest
 from onetake.result import GenerationResult
 from onetake.settings import Settings

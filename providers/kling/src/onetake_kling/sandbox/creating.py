@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 import secrets
 from collections.abc import Mapping
@@ -19,6 +17,7 @@ from onetake.sandbox.store import DuplicateExternalId
 from onetake.sandbox.tasks import outcome_of, seconds_of
 from onetake_kling.sandbox import prices
 from onetake_kling.sandbox.answers import Refusal, invalid
+from onetake_kling.sandbox.pictures import keep, picture_fault
 from onetake_kling.sandbox.rules import (
     DEFAULT_OLD,
     NEW,
@@ -30,8 +29,6 @@ from onetake_kling.sandbox.rules import (
 )
 
 FPS = 24
-SMALLEST_SIDE = 300
-LARGEST_RATIO = 2.5
 
 
 @dataclass(frozen=True)
@@ -265,7 +262,7 @@ def create(sandbox: Sandbox, order: Order) -> SandboxTask:
     Raises:
         Refusal: duplicate id, empty pack, or no free slot.
     """
-    first, last = _keep(sandbox, order.first), _keep(sandbox, order.last)
+    first, last = keep(sandbox, order.first), keep(sandbox, order.last)
     external = order.external_id
     if external and sandbox.store.task_by_external_id("kling", external) is not None:
         raise invalid(f"External_task_id {external} already exists")
@@ -298,7 +295,7 @@ def _task(
     units = prices.units(
         order.endpoint, order.model, order.mode, order.resolution, order.seconds, audio=order.audio
     )
-    reason = _picture_fault(sandbox, first) or _picture_fault(sandbox, last)
+    reason = picture_fault(sandbox, first) or picture_fault(sandbox, last)
     outcome = "failed" if reason else outcome_of(order.prompt)
     if outcome == "moderation":
         reason = "Failure to pass the risk control system"
@@ -342,38 +339,6 @@ def _film(sandbox: Sandbox, order: Order, first: str | None, last: str | None) -
         audio=order.audio,
         fast=sandbox.settings.media == "fast",
     )
-
-
-def _keep(sandbox: Sandbox, value: str | None) -> str | None:
-    """Keep an inlined picture; the sandbox has no network, so a URL stays a URL.
-
-    Raises:
-        Refusal: neither a URL nor clean base64 of a picture.
-    """
-    if value is None or value.startswith(("http://", "https://")):
-        return None
-    try:
-        data = base64.b64decode(value, validate=True)
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.verify()
-            if picture.format not in ("JPEG", "PNG"):
-                raise invalid("File format is not supported")
-    except (binascii.Error, ValueError, OSError, SyntaxError):
-        raise invalid("File is not in a valid base64 format") from None
-    return sandbox.keep_picture(data)
-
-
-def _picture_fault(sandbox: Sandbox, file: str | None) -> str | None:
-    """Pixels are judged after acceptance, as recorded 2025-12-26."""
-    if file is None:
-        return None
-    with Image.open(io.BytesIO(sandbox.store.read_file(file))) as picture:
-        width, height = picture.size
-    if min(width, height) < SMALLEST_SIDE:
-        return "Image pixel is invalid"
-    if max(width, height) / min(width, height) > LARGEST_RATIO:
-        return "Image aspect ratio is invalid"
-    return None
 
 
 def _new_id() -> str:
