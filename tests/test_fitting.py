@@ -80,7 +80,7 @@ def test_unknown_models_name_their_neighbours() -> None:
     """A typo is answered with what was meant."""
     with pytest.raises(UnknownModel, match=r"Did you mean .*kling-v2\.6-pro-text"):
         fitted("kling-v2.6-pro-tex")
-    with pytest.raises(UnknownModel):
+    with pytest.raises(UnknownModel, match=r"kling-v2\.1-master-text or kling-v2\.6-pro-text"):
         fitted("kling-v2.1-pro-text")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import importlib.resources
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -242,6 +243,18 @@ class Catalog:
         exact = self._exact.get(wanted)
         return [] if exact is None else [exact]
 
+    def _neighbours(self, name: str) -> list[str]:
+        """Return names to suggest: those of the same generation and task come first."""
+        version = _VERSION.search(name.lower())
+        ending = name.lower().rpartition("-")[2]
+        same = [
+            card.name
+            for card in self.cards
+            if version and version[0] in card.name.split("-") and card.name.endswith(f"-{ending}")
+        ]
+        known = {*self._exact, *self._groups}
+        return [*same[:1], *difflib.get_close_matches(name.lower(), sorted(known), 3, 0.6)]
+
     def passed_through(self, vendor_id: str, task: str) -> ModelCard:
         """Return a card for a vendor id that the catalog does not know."""
         return ModelCard(
@@ -259,14 +272,17 @@ class Catalog:
         return UnknownModel(
             f"model: {self.provider.name} has no model {name!r}.",
             provider=self.provider.name,
-            hint=_did_you_mean(name, [*self._exact, *self._groups])
+            hint=_did_you_mean(self._neighbours(name))
             or f"`onetake models list -p {self.provider.name}` shows what there is.",
         )
 
 
-def _did_you_mean(name: str, known: Sequence[str]) -> str | None:
-    close = difflib.get_close_matches(name.lower(), sorted(set(known)), n=3, cutoff=0.6)
-    return f"Did you mean {' or '.join(close)}?" if close else None
+_VERSION = re.compile(r"v\d+(\.\d+)?")
+
+
+def _did_you_mean(close: Sequence[str]) -> str | None:
+    known = list(dict.fromkeys(close))[:3]
+    return f"Did you mean {' or '.join(known)}?" if known else None
 
 
 @functools.cache
