@@ -164,7 +164,7 @@ def test_the_blocking_twin_and_calls_without_a_context(settings: Settings) -> No
     with sync.get_provider("fal", sandbox=True, settings=settings) as fal:
         assert fal.generate(LAKE).path.exists()
         assert len(list(fal.generate_many([LAKE, LAKE]))) == 2
-        for _, outcome in fal.generate_many([LAKE, LAKE]):
+        for outcome in fal.generate_many([LAKE, LAKE]):
             assert outcome.path.exists()
             break  # leaving early is fine
     provider = get_provider("kling", sandbox=True, settings=settings)

@@ -94,7 +94,7 @@ def test_many_waiters_share_their_looks(settings: Settings, backend: str) -> Non
                 GenerationRequest(f"lake {number}", model="kling-v2.6-pro-text")
                 for number in range(20)
             ]
-            return [outcome async for _, outcome in provider.generate_many(requests)]
+            return [outcome async for outcome in provider.generate_many(requests)]
 
         outcomes = run(work, server, settings, backend=backend)
         assert all(outcome.job.state is JobState.DELIVERED for outcome in outcomes)
@@ -189,7 +189,7 @@ def test_a_full_account_waits_for_a_slot(settings: Settings) -> None:
 
         async def work(provider: Provider) -> list[Any]:
             requests = [GenerationRequest(f"l{n}", model="kling-v2.6-pro-text") for n in range(2)]
-            return [outcome async for _, outcome in provider.generate_many(requests)]
+            return [outcome async for outcome in provider.generate_many(requests)]
 
         patient = settings.model_copy(update={"submit_patience": 20.0})
         outcomes = run(work, server, patient)

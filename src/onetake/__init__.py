@@ -36,6 +36,7 @@ _WHERE = {
     "ModelCard": "catalog",
     "Money": "money",
     "OnetakeError": "errors",
+    "Outcome": "result",
     "Provider": "provider",
     "ProviderUnavailable": "errors",
     "RateLimited": "errors",
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
     from onetake.request import GenerationType as GenerationType
     from onetake.result import Artifact as Artifact
     from onetake.result import GenerationResult as GenerationResult
+    from onetake.result import Outcome as Outcome
 
 
 def __getattr__(name: str) -> Any:

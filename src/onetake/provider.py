@@ -34,7 +34,7 @@ from onetake.ledger.store import Ledger
 from onetake.pricing.budget import check_limits
 from onetake.pricing.estimate import CostEstimate, estimate
 from onetake.request import GenerationRequest
-from onetake.result import GenerationResult
+from onetake.result import GenerationResult, Outcome
 from onetake.workshop import Workshop
 
 log = logging.getLogger("onetake.provider")
@@ -220,8 +220,8 @@ class Provider:
         *,
         timeout: float | None = None,
         max_cost: Decimal | str | int | None = None,
-    ) -> AsyncGenerator[tuple[GenerationRequest, GenerationResult | OnetakeError]]:
-        """Generate many requests at once; yield each with its result, or error, as it ends.
+    ) -> AsyncGenerator[Outcome]:
+        """Generate many requests at once; yield the outcome of each as it ends.
 
         To leave the loop early, wrap the iterator in ``contextlib.aclosing``, as with every
         async generator; the jobs go on at the vendor.
@@ -232,21 +232,10 @@ class Provider:
             max_cost: limit for each, in the provider's currency.
         """
         wanted = list(requests)
-        send, receive = anyio.create_memory_object_stream[
-            tuple[GenerationRequest, GenerationResult | OnetakeError]
-        ](len(wanted))
+        send, receive = anyio.create_memory_object_stream[Outcome](len(wanted))
 
         async def one(request: GenerationRequest) -> None:
-            outcome: GenerationResult | OnetakeError
-            try:
-                outcome = await self.generate(request, timeout=timeout, max_cost=max_cost)
-            except OnetakeError as error:
-                outcome = error
-            except Exception as error:  # one mistake must not cancel the others
-                log.exception("a request of generate_many broke")
-                outcome = OnetakeError(f"{type(error).__name__}: {error}")
-                outcome.__cause__ = error
-            await send.send((request, outcome))
+            await send.send(await self._outcome(request, timeout, max_cost))
 
         async with self._engine(), send, receive, anyio.create_task_group() as group:
             for request in wanted:
@@ -257,6 +246,24 @@ class Provider:
             except GeneratorExit:
                 # the caller leaves early; the exit of a generator must not meet the group
                 group.cancel_scope.cancel()
+
+    async def _outcome(
+        self,
+        request: GenerationRequest,
+        timeout: float | None,
+        max_cost: Decimal | str | int | None,
+    ) -> Outcome:
+        """Generate; one mistake must not cancel the others."""
+        try:
+            result = await self.generate(request, timeout=timeout, max_cost=max_cost)
+        except OnetakeError as error:
+            return Outcome(request, error=error)
+        except Exception as error:
+            log.exception("a request of generate_many broke")
+            told = OnetakeError(f"{type(error).__name__}: {error}")
+            told.__cause__ = error
+            return Outcome(request, error=told)
+        return Outcome(request, result)
 
     async def job(self, job_id: str) -> Job:
         """Return a job by its id, or by the beginning of it.

@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from onetake.errors import DeliveryError
+from onetake.errors import DeliveryError, OnetakeError
 from onetake.files import copy_atomic
 from onetake.job import Job
 from onetake.money import Money
+from onetake.request import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +115,51 @@ class GenerationResult:
     def of(job: Job) -> GenerationResult:
         """Build the result of a delivered job."""
         return GenerationResult(job, tuple(Artifact.from_json(item) for item in job.artifacts))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request of many: a result, or an error.
+
+    ``outcome.artifacts``, ``.path``, ``.job`` and ``.cost`` are those of the result; where there is
+    none they raise the error.
+
+    Attributes:
+        request: the request.
+        result: the delivered job, or None.
+        error: why there is none, or None.
+    """
+
+    request: GenerationRequest
+    result: GenerationResult | None = None
+    error: OnetakeError | None = None
+
+    def unwrap(self) -> GenerationResult:
+        """Return the result.
+
+        Raises:
+            OnetakeError: there is none.
+        """
+        if self.result is not None:
+            return self.result
+        raise self.error or OnetakeError("this request has neither a result nor an error.")
+
+    @property
+    def job(self) -> Job:
+        """The job of the result."""
+        return self.unwrap().job
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """The delivered files."""
+        return self.unwrap().artifacts
+
+    @property
+    def path(self) -> Path:
+        """The first delivered file."""
+        return self.unwrap().path
+
+    @property
+    def cost(self) -> Money | None:
+        """What it cost, as far as is known."""
+        return self.unwrap().cost
