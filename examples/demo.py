@@ -33,8 +33,8 @@ def picture(path: Path) -> Path:
     draw.ellipse((820, 330, 960, 470), fill=(255, 226, 150))
     image = image.filter(ImageFilter.GaussianBlur(2))
     draw = ImageDraw.Draw(image)
-    draw.polygon([(430, 560), (770, 560), (700, 620), (500, 620)], fill=(245, 245, 240))
-    draw.polygon([(600, 560), (600, 430), (710, 556)], fill=(225, 225, 220))
+    draw.polygon([(430, 480), (770, 480), (700, 540), (500, 540)], fill=(245, 245, 240))
+    draw.polygon([(600, 480), (600, 340), (710, 480)], fill=(225, 225, 220))
     image.save(path, quality=92)
     return path
 
@@ -62,10 +62,17 @@ async def main(folder: Path) -> None:
         print(f"{provider:6} {model}")
         print(
             f"       {folder / (provider + '.mp4')}  {file.width}×{file.height}  "
-            f"{file.duration:.2f} s  {file.bytes // 1024} kB  charged {result.cost}  "
+            f"{file.duration:.2f} s  {file.bytes // 1024} kB  {cost(result)}  "
             f"({time.monotonic() - started:.0f} s)"
         )
     prices()
+
+
+def cost(result: GenerationResult) -> str:
+    """Say what the vendor charged, or what was estimated where it names no money."""
+    actual = result.job.actual
+    known = actual is not None and actual["amount"] is not None
+    return f"{'charged' if known else 'estimated'} {result.cost}"
 
 
 def prices() -> None:

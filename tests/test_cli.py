@@ -303,6 +303,27 @@ def test_serve_prints_its_urls_and_stops_on_ctrl_c() -> None:
     assert "loopback" in refused.stderr
 
 
+def test_the_version_is_told() -> None:
+    """And a bare call is help, not an error without words."""
+    assert onetake("--version").stdout.strip() == "0.1.0"
+    bare = onetake()
+    assert "generate" in bare.stdout + bare.stderr
+    assert not bare.stderr.strip().endswith("onetake:")
+
+
+def test_resume_says_what_is_not_settled(server: SandboxServer) -> None:
+    """A lost submission on fal: the code of the worst job, and its reason."""
+    server.fail("drop_after_accept", method="POST", path="/fal/queue")
+    lost = onetake("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
+    resumed = onetake("jobs", "resume", "--all", ONETAKE_SANDBOX=server.url)
+    assert resumed.returncode == 5
+    assert "answer was lost" in resumed.stderr
+    cancelled = onetake("jobs", "cancel", json.loads(lost.stdout)["job_id"])
+    assert cancelled.returncode == 2
+    assert "not known" in cancelled.stderr
+    assert len(server.charges()) == 1
+
+
 def test_help_names_every_command() -> None:
     """And `python -m onetake` is the same program."""
     shown = onetake("--help").stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -309,6 +310,85 @@ def test_the_actual_charge_stands_beside_the_estimate(
     job = run(lambda p: p.generate(LAKE), server, settings).job
     assert job.actual == {"amount": "0.35", "currency": "USD", "units": "2.5"}
     assert job.estimate["expected"] == "0.35"
+
+
+# ── cancellation, takeover ──
+
+
+def state_of(settings: Settings) -> list[tuple[Any, ...]]:
+    """Return submission and task id of every job."""
+    engine = sa.create_engine(settings.ledger_url)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.text("SELECT submission, task_id FROM jobs")).all()
+    engine.dispose()
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("way", ["anyio", "wait_for", "shutdown"])
+def test_no_cancellation_cuts_between_post_and_record(
+    server: SandboxServer, settings: Settings, way: str
+) -> None:
+    """A time limit of anyio or asyncio, and the end of the loop: the id is on disk."""
+    server.fail("slow", method="POST", path="/fal/queue")
+
+    async def main() -> None:
+        provider = get_provider("fal", sandbox=server.url, settings=settings)
+        submitting = provider.submit(LAKE)
+        if way == "anyio":
+            with anyio.move_on_after(1.0):
+                await submitting
+        elif way == "wait_for":
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(submitting, 1.0)
+        else:
+            task = asyncio.ensure_future(submitting)
+            await asyncio.sleep(1.0)
+            del task
+            raise RuntimeError("the program ends")
+
+    if way == "shutdown":
+        with pytest.raises(RuntimeError, match="the program ends"):
+            asyncio.run(main())
+    else:
+        asyncio.run(main())
+    [charge] = server.charges()
+    assert state_of(settings) == [("accepted", charge["task_id"])]
+
+
+def test_a_time_limit_bounds_the_submission_itself(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """The limit inside the unstoppable work still works."""
+    server.fail("stall", method="POST", path="/fal/queue")
+    hasty = settings.model_copy(update={"submit_timeout": 0.5})
+    with pytest.raises(SubmissionUnknown):
+        run(lambda p: p.submit(LAKE), server, hasty, "fal")
+    assert len(server.charges()) == 1
+
+
+def test_a_waiter_survives_a_takeover(settings: Settings) -> None:
+    """Another worker claims the job and leaves; the first one goes on, and both may look."""
+    with sandbox_server(seconds_per_job=2.0) as server:
+        short = settings.model_copy(
+            update={"lease": 0.3, "guard": 0.1, "sandbox_seconds_per_job": 2.0}
+        )
+
+        async def main() -> Any:
+            one = get_provider("kling", sandbox=server.url, settings=short)
+            two = get_provider("kling", sandbox=server.url, settings=short)
+            async with one, two, anyio.create_task_group() as group:
+                job = await one.submit(LAKE)
+
+                async def visit() -> None:
+                    await anyio.sleep(0.6)
+                    with pytest.raises(JobTimeout):
+                        await two.wait(job.id, timeout=0.2)
+
+                group.start_soon(visit)
+                with anyio.fail_after(20):
+                    return await one.wait(job)
+
+        assert anyio.run(main).job.state is JobState.DELIVERED
 
 
 # ── delivery ──

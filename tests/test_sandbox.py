@@ -6,15 +6,18 @@ import io
 import time
 from pathlib import Path
 
+import anyio
 import av
 import httpx
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from onetake import GenerationRequest, get_provider
 from onetake.sandbox.media import caption, motion, scene
 from onetake.sandbox.media.film import Film, frame_size
 from onetake.sandbox.media.render import render
 from onetake.sandbox.tasks import SandboxTask
+from onetake.settings import Settings
 from onetake.testing import SandboxServer
 
 FILM = Film(640, 360, 3, 24, "a lake", "model")
@@ -88,6 +91,25 @@ def test_the_callers_picture_moves_as_told(tmp_path: Path) -> None:
     )
     white = [ImageStat.Stat(frame.crop((0, 100, 640, 250))).mean[1] for frame in right]
     assert white[-1] < white[0] - 20, "panning right leaves the white half"
+
+
+def test_a_turned_photo_stands_upright(server: SandboxServer, settings: Settings) -> None:
+    """A portrait that is stored lying (EXIF orientation 6) gives a portrait film."""
+    image = Image.new("RGB", (1600, 900), "red")
+    exif = image.getexif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=exif)
+
+    async def main(name: str) -> tuple[int | None, int | None]:
+        async with get_provider(name, sandbox=server.url, settings=settings) as provider:
+            request = GenerationRequest(
+                "x", model="kling-v2.6-pro-image", reference_assets=[buffer.getvalue()]
+            )
+            artifact = (await provider.generate(request)).artifacts[0]
+            return artifact.width, artifact.height
+
+    assert anyio.run(main, "kling") == anyio.run(main, "fal") == (1080, 1920)
 
 
 def test_first_and_last_frame_become_one_another(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def fill_slots(
     for role, slot in card.inputs.items():
         if slot.required and not any(item.role == role for item in filled):
             raise AssetError(
-                f"{role}: {card.name} needs a {slot.kind} there.",
+                f"{role}: {card.name} needs {_a(slot.kind)} there.",
                 provider=card.provider,
                 hint=f"Give one, for example with `-a {role}=FILE`.",
             )
@@ -68,6 +68,10 @@ def _room(slot: InputSlot, role: str, filled: Sequence[LoadedAsset]) -> bool:
     return sum(item.role == role for item in filled) < slot.count
 
 
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "ai" else f"a {kind}"
+
+
 def _with_role(asset: LoadedAsset, role: str) -> LoadedAsset:
     return replace(asset, role=role)
 
@@ -80,7 +84,7 @@ def check_asset(card: ModelCard, asset: LoadedAsset, slot: InputSlot) -> None:
     """
     where = f"{asset.role}: {asset.name}"
     if asset.kind != slot.kind:
-        raise AssetError(f"{where} is {asset.kind}, {card.name} takes a {slot.kind} there.")
+        raise AssetError(f"{where} is {asset.kind}, {card.name} takes {_a(slot.kind)} there.")
     if asset.data is None:
         return
     if slot.formats and asset.media_type not in slot.formats:

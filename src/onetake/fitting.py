@@ -119,6 +119,8 @@ def fit(
     draft = _draft(request, catalog.provider.name, catalog.other_providers)
     card = choose_card(request, catalog, draft.parameters, _roles(draft.assets))
     if card.catalogued:
+        if len(catalog.find(request.model)) > 1:
+            draft.notes.append(f"{request.model} was read as {card.name}.")
         _apply_card(card, draft, strict)
     else:
         draft.notes.append(

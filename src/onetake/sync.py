@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -62,6 +63,7 @@ def _iterating(
                 try:
                     item = portal.call(receive.receive)
                 except anyio.EndOfStream:
+                    pumped.raise_failure()
                     return
                 yield item
 
@@ -73,6 +75,12 @@ class _Pumped:
 
     def __init__(self, generate: Callable[[], AsyncGenerator[Any]]) -> None:
         self._generate = generate
+        self._failure: Exception | None = None
+
+    def raise_failure(self) -> None:
+        """Raise what ended the generator early, if something did."""
+        if self._failure is not None:
+            raise self._failure
 
     async def __aenter__(self) -> ObjectReceiveStream[Any]:
         send, self._receive = anyio.create_memory_object_stream[Any](0)
@@ -82,9 +90,13 @@ class _Pumped:
         return self._receive
 
     async def _pump(self, send: ObjectSendStream[Any]) -> None:
-        async with send, contextlib.aclosing(self._generate()) as items:
-            async for item in items:
-                await send.send(item)
+        async with send:
+            try:
+                async with contextlib.aclosing(self._generate()) as items:
+                    async for item in items:
+                        await send.send(item)
+            except Exception as error:  # noqa: BLE001 - raised by the iterator
+                self._failure = error
 
     async def __aexit__(self, *exc: object) -> None:
         self._group.cancel_scope.cancel()
@@ -134,8 +146,12 @@ class Provider:
 
     def __enter__(self) -> Provider:
         portal = _portal.__enter__()
-        self._context = portal.wrap_async_context_manager(self._provider)
-        self._context.__enter__()
+        try:
+            self._context = portal.wrap_async_context_manager(self._provider)
+            self._context.__enter__()
+        except BaseException:
+            _portal.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wished: bool) -> None:
+    if wished:
+        from onetake import __version__
+
+        print(__version__)  # noqa: T201
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """Generate video and images through any provider, and pay for each take exactly once."""
+
+
 app.command("generate")(generate.generate)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")

@@ -82,7 +82,7 @@ def generate(
             audio=audio,
         )
         _check_target(out, overwrite)
-        chosen = get_provider(
+        chosen: Provider = get_provider(
             options.choose_provider(provider, model),
             region=region,
             sandbox=options.sandbox_argument(sandbox),
@@ -224,10 +224,18 @@ def report(record: dict[str, Any]) -> None:
 def _cost(record: dict[str, Any]) -> str | None:
     actual, estimate = record["actual"], record["estimate"]
     if actual and actual["amount"] is not None:
-        return f"charged {actual['currency']} {actual['amount']}"
+        return f"charged {actual['currency']} {_cents(actual['amount'])}"
     if estimate and estimate["expected"] is not None:
-        return f"estimated {estimate['currency']} {estimate['expected']}"
+        return f"estimated {estimate['currency']} {_cents(estimate['expected'])}"
     return "price unknown"
+
+
+def _cents(amount: str) -> str:
+    from decimal import Decimal
+
+    from onetake.money import plain
+
+    return plain(Decimal(amount))
 
 
 @contextmanager

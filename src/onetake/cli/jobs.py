@@ -14,6 +14,7 @@ from onetake.errors import OnetakeError, RequestError
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
+    from onetake.job import Job
     from onetake.ledger.records import JobRecord
 
 T = TypeVar("T")
@@ -37,10 +38,10 @@ def list_jobs(
         output.print_json([record.job().to_json() for record in records])
         return
     rows = [
-        (record.id, _when(record.created_at), _place(record), record.model, record.state.value)
+        (record.id, record.model, record.state.value, _place(record), _when(record.created_at))
         for record in records
     ]
-    output.table(("job", "made", "where", "model", "state"), rows)
+    output.table(("job", "model", "state", "where", "made"), rows)
 
 
 @app.command()
@@ -64,7 +65,6 @@ def show(job_id: JobId, as_json: options.Json = False) -> None:
         ("estimate", _amount(job.estimate, "expected")),
         ("charged", _amount(job.actual, "amount")),
         ("error", None if job.error is None else job.error.get("message")),
-        ("token", job.token),
     ]
     facts += [("file", artifact["path"]) for artifact in job.artifacts]
     facts += [("note", note) for note in job.notes]
@@ -137,7 +137,18 @@ def resume(
     else:
         rows = [(job.id, job.model, job.state.value) for job in ended]
         output.table(("job", "model", "state"), rows)
-    return output.DONE
+    return _worst(ended)
+
+
+def _worst(ended: list[Job]) -> int:
+    """Say what is not settled; return the exit code of the worst job."""
+    codes = [output.DONE]
+    for job in ended:
+        if job.error is not None:
+            error = OnetakeError.from_record(job.error)
+            output.complain(error)
+            codes.append(output.exit_code(error))
+    return max(codes)
 
 
 def _resume_account(account: Any) -> None:
@@ -153,13 +164,18 @@ def _resume_account(account: Any) -> None:
 
 
 @app.command()
-def cancel(job_id: JobId, as_json: options.Json = False) -> None:
+def cancel(job_id: JobId, as_json: options.Json = False) -> int:
     """Ask the vendor to stop a job."""
     import anyio
 
     from onetake.opening import provider_of
 
     record = _find(job_id)
+    if record.task_id is None:
+        raise RequestError(
+            f"job {record.id} is {record.state.value}: the vendor's id is not known, so it cannot "
+            "be cancelled."
+        )
 
     async def work() -> bool:
         async with provider_of(record.account) as provider:
@@ -175,6 +191,7 @@ def cancel(job_id: JobId, as_json: options.Json = False) -> None:
             f"{record.account.provider} did not stop job {record.id}: it has ended, or this "
             "vendor cannot cancel; it goes on and is paid."
         )
+    return output.DONE if taken else output.FAILED
 
 
 def _ask(question: Callable[[sa.Connection], T]) -> T:
@@ -197,7 +214,7 @@ def _find(job_id: str) -> JobRecord:
     if len(exact) == 1:
         return exact[0]
     raise RequestError(
-        f"job {job_id}: {'no job' if not exact else 'more than one job'} of that id.",
+        f"job {job_id}: {'no job has' if not exact else 'several jobs begin with'} that id.",
         hint="`onetake jobs list` shows what there is.",
     )
 

@@ -45,7 +45,8 @@ def guarded(command: Callable[..., Any]) -> int:
         # typer has brought its own copy of click since 0.20: its usage errors are known by form
         if not hasattr(error, "format_message"):
             raise
-        return _told(errors.RequestError(_sentence(error.format_message())), USAGE)
+        text = _sentence(error.format_message())
+        return _told(errors.RequestError(text), USAGE) if text else USAGE
     return result if isinstance(result, int) else DONE
 
 
@@ -108,7 +109,10 @@ def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    ruled = Table(*columns, box=box.SIMPLE_HEAD, header_style="bold")
+    ruled = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    for number, column in enumerate(columns):
+        # what is copied must be whole; long descriptions may wrap
+        ruled.add_column(column, no_wrap=number < 2, overflow="fold")
     for row in rows:
         ruled.add_row(*row)
     Console().print(ruled)

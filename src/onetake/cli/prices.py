@@ -116,7 +116,17 @@ def compare(
 
 def print_comparison(found: Comparison) -> None:
     """Print a comparison as a table, and why the rest cannot do it."""
-    columns = ("provider", "model", "resolution", "$/second", "$/job", "currency", "read", "source")
+    columns = (
+        "provider",
+        "model",
+        "resolution",
+        "sound",
+        "$/second",
+        "$/job",
+        "currency",
+        "read",
+        "source",
+    )
     output.table(columns, [_row(offer) for offer in found.offers])
     for item in found.unavailable:
         output.hint(f"not {item.provider} {item.model}: {item.reason}")
@@ -126,11 +136,13 @@ def _row(offer: Offer) -> tuple[str | None, ...]:
     price = offer.estimate
     if price.expected is None:
         unknown = f"unknown: {price.reason}"
-        return price.provider, price.model, offer.card.resolution, None, None, None, None, unknown
+        shown = (price.provider, price.model, offer.card.resolution, offer.sound)
+        return (*shown, None, None, None, None, unknown)
     return (
         price.provider,
         price.model,
         offer.card.resolution,
+        offer.sound,
         None if price.per_second is None else _plain(price.per_second),
         _plain(price.expected),
         price.currency,

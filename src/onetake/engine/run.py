@@ -8,6 +8,7 @@ from any process, after any crash.
 from __future__ import annotations
 
 import contextlib
+import logging
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -27,6 +28,7 @@ from onetake.errors import JobTimeout, OnetakeError
 from onetake.job import Delivery, Job, JobState, Submission, TaskStatus
 from onetake.ledger.records import JobRecord
 
+log = logging.getLogger("onetake.engine")
 Goal = Literal["accepted", "delivered"]
 Step = Literal["send", "reconcile", "watch", "deliver"]
 _FOREIGN_POLL = 1.0
@@ -123,16 +125,28 @@ class Engine:
 
     async def _exclusively(self, step: Step, record: JobRecord, deadline: float | None) -> None:
         lock = self._locks.setdefault(record.id, anyio.Lock())
-        async with lock:
+        with self._until(deadline) as patience:
+            await lock.acquire()
+        if patience.cancelled_caught:
+            return  # another caller is still at it
+        try:
             current = await self.journal.get(record.id)
             if next_step(current) != step or current.owner != self.journal.owner:
                 return  # another caller took the step
             if step == "send":
                 await self._submitter.send(current, deadline)
             elif step == "reconcile":
-                await self._submitter.reconcile(current)
+                await self._submitter.reconcile(current, deadline)
             else:
-                await self._deliver(current)
+                with self._until(deadline):
+                    await self._deliver(current)
+        finally:
+            lock.release()
+
+    def _until(self, deadline: float | None) -> anyio.CancelScope:
+        """Return a scope that ends with the caller's patience."""
+        left = None if deadline is None else max(0.0, deadline - self._clock.now())
+        return anyio.move_on_after(left)
 
     async def _deliver(self, record: JobRecord) -> None:
         """Deliver, and give signs of life while a long download runs."""
@@ -150,7 +164,10 @@ class Engine:
     async def _keep_alive(self, job_id: str) -> None:
         while True:
             await anyio.sleep(self.journal.lease / 3)
-            await self.journal.renew([job_id])
+            try:
+                await self.journal.renew([job_id])
+            except OnetakeError as error:
+                log.warning("job %s: no sign of life could be given: %s", job_id, error)
 
     @contextlib.asynccontextmanager
     async def _owned(self, job_id: str) -> AsyncIterator[JobRecord | None]:

@@ -12,6 +12,18 @@ import sniffio
 T = TypeVar("T")
 
 
+class _Unstoppable(asyncio.Task[Any]):
+    """A task that outlives the end of its loop's main task, and so of ``asyncio.run``.
+
+    anyio's own scopes inside it, such as a time limit, give a message when they cancel; a loop
+    that shuts down gives none. A test keeps both.
+    """
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Refuse, unless a scope inside the work asks."""
+        return False if msg is None else super().cancel(msg)
+
+
 async def uncancelled(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run work to its end, then let a cancellation through.
 
@@ -22,7 +34,7 @@ async def uncancelled(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if sniffio.current_async_library() != "asyncio":
         with anyio.CancelScope(shield=True):
             return await work()
-    task = asyncio.ensure_future(work())
+    task = _Unstoppable(work(), loop=asyncio.get_running_loop())
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not task.done():
@@ -33,4 +45,5 @@ async def uncancelled(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if cancelled is not None:
         task.exception()  # told to the ledger; the caller hears of the cancellation
         raise cancelled
-    return task.result()
+    result: T = task.result()
+    return result

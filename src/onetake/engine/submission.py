@@ -7,6 +7,7 @@ into four outcomes, each with its own step in the ledger.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -182,21 +183,25 @@ class Submitter:
             "error": None,
         }
         try:
-            return await self._journal.move(record, "accepted", **values)
-        except LedgerError as error:
+            try:
+                return await self._journal.move(record, "accepted", **values)
+            except Overtaken:
+                return await self._accept_late(record, task, values)
+        except Exception as error:
             self._emergency(record, task, error)
             raise _Unrecorded(record, task) from error
-        except Overtaken:
-            return await self._accept_late(record, task, values)
 
     async def _accept_late(
         self, record: JobRecord, task: Task, values: dict[str, Any]
     ) -> JobRecord:
         """Another worker took this job for dead; the id is worth more than its opinion."""
-        current = await self._journal.get(record.id)
         waiting = (Submission.SENDING, Submission.UNKNOWN)
-        if current.submission in waiting and current.task_id is None:
-            return await self._journal.move(current, "accepted", any_owner=True, **values)
+        while True:
+            current = await self._journal.get(record.id)
+            if current.submission not in waiting or current.task_id is not None:
+                break
+            with contextlib.suppress(Overtaken):
+                return await self._journal.move(current, "accepted", any_owner=True, **values)
         if current.task_id != task.id:
             self._emergency(record, task, LedgerError("the job has another task already"))
         return current
@@ -210,7 +215,7 @@ class Submitter:
             except _Unrecorded:
                 log.error("job %s: its task %s is still not recorded", record.id, task.id)
 
-    def _emergency(self, record: JobRecord, task: Task, error: LedgerError) -> None:
+    def _emergency(self, record: JobRecord, task: Task, error: Exception) -> None:
         if task.id in self._told:
             return
         self._told.add(task.id)
@@ -225,7 +230,7 @@ class Submitter:
         }
         line = json.dumps(entry)
         print(  # noqa: T201 - the last place left
-            f"onetake: PAID TASK NOT RECORDED ({error.message}): {line}", file=sys.stderr
+            f"onetake: PAID TASK NOT RECORDED ({error}): {line}", file=sys.stderr
         )
         path = self._settings.home / "emergency" / f"{record.id}.json"
         try:
@@ -233,7 +238,7 @@ class Submitter:
         except OSError as failure:
             log.critical("the emergency file %s cannot be written either: %s", path, failure)
 
-    async def reconcile(self, record: JobRecord) -> JobRecord:
+    async def reconcile(self, record: JobRecord, deadline: float | None = None) -> JobRecord:
         """Find out what became of a POST whose answer is missing.
 
         Where the vendor keeps our id unique, the same id is sent again, because that cannot
@@ -260,6 +265,9 @@ class Submitter:
             pause = pacing.backoff(attempt)
             if self._clock.now() + pause > give_up_at:
                 raise unknown(record)
+            if deadline is not None and self._clock.now() + pause > deadline:
+                await self._clock.sleep(deadline - self._clock.now())
+                return record  # the caller's patience ended; nothing is decided
             await self._clock.sleep(pause)
             await self._journal.renew([record.id])
             attempt += 1

@@ -25,8 +25,8 @@ from onetake.ledger.records import JobRecord
 log = logging.getLogger("onetake.engine")
 OnUpdate = Callable[[Job], object]
 CONCURRENT_LOOKS = 16
-GONE_AFTER = 5
-"""So many looks in a row without the task, and it counts as gone."""
+MISSING_LOOKS, MISSING_SECONDS = 5, 30.0
+"""So many looks in a row, over so many seconds, without the task: the wait ends, the job stays."""
 
 
 @dataclass(eq=False)
@@ -39,6 +39,7 @@ class Waiter:
     on_update: OnUpdate | None
     event: anyio.Event = field(default_factory=anyio.Event)
     missing: int = 0
+    missing_since: float | None = None
     failures: int = 0
     ended: bool = False
     error: Exception | None = None
@@ -120,7 +121,7 @@ class Watcher:
         """Sleep until a look is due, a caller's patience ends, or a new waiter comes."""
         now = self._clock.now()
         times = [min(w.next_look, w.deadline or w.next_look) for w in self._open()]
-        seconds = min(times, default=now) - now
+        seconds = min([*times, now + self._journal.lease / 3]) - now
         if seconds <= 0:
             return
         self._wake = anyio.Event()
@@ -142,15 +143,19 @@ class Watcher:
         for waiter in self._open():
             if waiter.deadline is not None and now >= waiter.deadline:
                 _end(waiter)
+        await self._journal.renew(list({waiter.record.id for waiter in self._open()}))
         due = [waiter for waiter in self._open() if waiter.next_look <= now]
         if not due:
             return
         tasks = {waiter.record.id: waiter.record.vendor_task for waiter in due}
-        await self._journal.renew(list(tasks))
         answers = await self._look(list(tasks.values()))
         for waiter in due:
             answer = answers.get(waiter.record.vendor_task.id, Missing())
-            await self._apply(waiter, answer)
+            try:
+                await self._apply(waiter, answer)
+            except Exception as error:  # noqa: BLE001 - it is this waiter's, not the leader's
+                waiter.error = error
+                _end(waiter)
 
     async def _look(self, tasks: Sequence[Task]) -> Mapping[str, Snapshot | Missing | LookError]:
         answers: dict[str, Snapshot | Missing | LookError] = {}
@@ -181,12 +186,22 @@ class Watcher:
         if isinstance(answer, LookError):
             _look_failed(waiter, answer, now)
         elif isinstance(answer, Missing):
-            waiter.missing += 1
-            if answer.final or waiter.missing >= GONE_AFTER:
-                await self._change(waiter, Snapshot(TaskStatus.FAILED, error=_gone(record)))
+            await self._missing(waiter, answer, now)
         else:
-            waiter.missing = waiter.failures = 0
+            waiter.missing, waiter.missing_since, waiter.failures = 0, None, 0
             await self._change(waiter, answer)
+
+    async def _missing(self, waiter: Waiter, answer: Missing, now: float) -> None:
+        """The vendor's word that a task is gone ends the job; its silence only ends the wait."""
+        if answer.final:
+            error = _gone(waiter.record)
+            await self._change(waiter, Snapshot(TaskStatus.FAILED, error=error))
+            return
+        waiter.missing += 1
+        waiter.missing_since = waiter.missing_since or now
+        if waiter.missing >= MISSING_LOOKS and now - waiter.missing_since >= MISSING_SECONDS:
+            waiter.error = _not_shown(waiter.record)
+            _end(waiter)
 
     async def _change(self, waiter: Waiter, snapshot: Snapshot) -> None:
         record = waiter.record
@@ -196,7 +211,8 @@ class Watcher:
         try:
             waiter.record = await self._journal.move(record, snapshot.status.value, **values)
         except Overtaken:
-            waiter.record = await self._journal.get(record.id)
+            _end(waiter)  # no longer ours, or changed: `run_job` reads and claims anew
+            return
         waiter.tell()
         if waiter.record.submission is not Submission.ACCEPTED or waiter.record.task not in (
             TaskStatus.QUEUED,
@@ -231,6 +247,18 @@ def _look_failed(waiter: Waiter, answer: LookError, now: float) -> None:
     pause = pacing.backoff(waiter.failures, answer.retry_after)
     waiter.failures += 1
     waiter.next_look = max(waiter.next_look, now + pause)
+
+
+def _not_shown(record: JobRecord) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"job {record.id}: {record.account.provider} does not show the task {record.task_id}.",
+        provider=record.account.provider,
+        job_id=record.id,
+        token=record.token,
+        task_state="exists",
+        billed="unknown",
+        hint=f"Check the key's account; then `onetake jobs wait {record.id}`.",
+    )
 
 
 def _gone(record: JobRecord) -> JobFailed:

@@ -246,13 +246,21 @@ def _check_steps(seen: JobRecord, values: Mapping[str, Any]) -> None:
             raise LedgerError(f"job {seen.id}: {start} → {to} is not a legal step.")
 
 
+def _no_shorter(owner: str, until: float) -> sa.ColumnElement[float]:
+    """A sign of life never shortens the lease that a POST in flight has."""
+    longer = sa.and_(jobs.c.owner == owner, jobs.c.lease_until > until)
+    return sa.case((longer, jobs.c.lease_until), else_=until)
+
+
 def claim(
     connection: sa.Connection, job_id: str, owner: str, now: float, lease: float
 ) -> JobRecord | None:
     """Become the owner of a job that is free, ours, or whose owner went silent."""
     free = sa.or_(jobs.c.owner.is_(None), jobs.c.owner == owner, jobs.c.lease_until < now)
     connection.execute(
-        jobs.update().where(jobs.c.id == job_id, free).values(owner=owner, lease_until=now + lease)
+        jobs.update()
+        .where(jobs.c.id == job_id, free)
+        .values(owner=owner, lease_until=_no_shorter(owner, now + lease))
     )
     record = get(connection, job_id)
     return record if record is not None and record.owner == owner else None
@@ -261,7 +269,9 @@ def claim(
 def renew(connection: sa.Connection, job_ids: Sequence[str], owner: str, until: float) -> None:
     """Give a sign of life for jobs that are ours."""
     connection.execute(
-        jobs.update().where(jobs.c.id.in_(job_ids), jobs.c.owner == owner).values(lease_until=until)
+        jobs.update()
+        .where(jobs.c.id.in_(job_ids), jobs.c.owner == owner)
+        .values(lease_until=_no_shorter(owner, until))
     )
 
 

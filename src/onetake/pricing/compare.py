@@ -24,11 +24,13 @@ class Offer:
         estimate: its price.
         card: the model.
         notes: what would be translated on the way.
+        sound: ``on`` or ``off``, as asked for or as the vendor does by default.
     """
 
     estimate: CostEstimate
     card: ModelCard
     notes: tuple[str, ...] = ()
+    sound: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ def _price(
         unavailable.append(Unavailable(provider.name, model.name, error.message))
     else:
         price = estimate(fitted, provider, region=region, on=on)
-        offers.append(Offer(price, model, fitted.notes))
+        sound = {True: "on", False: "off"}.get(fitted.value("audio"))
+        offers.append(Offer(price, model, fitted.notes, sound))
 
 
 def _rank(offer: Offer) -> tuple[bool, str, Decimal, Decimal, str, str]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import anyio
 import anyio.to_thread
+from PIL import Image, ImageOps
 
 from onetake.assets import sniff
 from onetake.clock import Clock, SystemClock
@@ -85,6 +86,11 @@ class Sandbox:
         file_id = hashlib.sha256(data).hexdigest()[:32]
         self.store.add_file(file_id, data, sniff(data) or "application/octet-stream", name)
         return file_id
+
+    def picture_size(self, file_id: str) -> tuple[int, int]:
+        """Return width and height of a kept picture as it is seen, upright."""
+        with Image.open(self.store.folder / "files" / file_id) as picture:
+            return ImageOps.exif_transpose(picture).size
 
     def own_file(self, url: str, marker: str) -> str | None:
         """Return the file id in a URL of this sandbox's own storage, or None."""

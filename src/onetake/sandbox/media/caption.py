@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 WORD = "SANDBOX"
-_SHADE = (0, 0, 0, 150)
+_SHADE = (0, 0, 0, 180)
 _WHITE = (255, 255, 255, 255)
 _AMBER = (255, 196, 64, 255)
 
@@ -60,13 +60,13 @@ def _badge(size: int, margin: int) -> Image.Image:
 def _foot(width: int, size: int, margin: int, prompt: str, label: str) -> Image.Image:
     font = ImageFont.load_default(size)
     columns = max(16, int((width - 2 * margin) / (font.getlength("n") or 8)))
-    lines = textwrap.wrap(prompt, columns, max_lines=3, placeholder=" …") or ["(no prompt)"]
+    words = textwrap.wrap(prompt, columns, max_lines=3, placeholder=" …") or ["(no prompt)"]
+    about = textwrap.wrap(f"{label} · made offline, not by a model", columns)
     line_height = round(size * 1.3)
-    strip = Image.new("RGBA", (width, line_height * (len(lines) + 1) + 2 * margin))
+    lines = [*((line, _WHITE) for line in words), *((line, _AMBER) for line in about)]
+    strip = Image.new("RGBA", (width, line_height * len(lines) + 2 * margin))
     draw = ImageDraw.Draw(strip)
     draw.rectangle((0, 0, *strip.size), fill=_SHADE)
-    for number, line in enumerate(lines):
-        draw.text((margin, margin + number * line_height), line, font=font, fill=_WHITE)
-    place = (margin, margin + len(lines) * line_height)
-    draw.text(place, f"{label} · made offline, not by a model", font=font, fill=_AMBER)
+    for number, (line, colour) in enumerate(lines):
+        draw.text((margin, margin + number * line_height), line, font=font, fill=colour)
     return strip

@@ -116,8 +116,8 @@ def _film(
 ) -> Film:
     ratio = ratio_of(str(schema.value(endpoint, body, "aspect_ratio") or "16:9"))
     if first is not None:
-        with Image.open(io.BytesIO(sandbox.store.read_file(first))) as picture:
-            ratio = picture.width / picture.height
+        shown = sandbox.picture_size(first)
+        ratio = shown[0] / shown[1]
     width, height = frame_size(schema.resolution(endpoint), ratio)
     prompt = str(body.get("prompt") or "")
     audio = bool(schema.value(endpoint, body, "generate_audio")) or schema.always_audio(endpoint)

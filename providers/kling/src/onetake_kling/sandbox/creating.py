@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from PIL import Image
 
 from onetake.sandbox import Sandbox, SandboxTask
 from onetake.sandbox.media.film import Film, frame_size, ratio_of
@@ -323,8 +320,8 @@ def _film(sandbox: Sandbox, order: Order, first: str | None, last: str | None) -
     ratio = ratio_of(order.ratio) if order.ratio in RATIOS else 16 / 9
     picture = first or last
     if picture is not None:
-        with Image.open(io.BytesIO(sandbox.store.read_file(picture))) as opened:
-            ratio = opened.width / opened.height
+        shown = sandbox.picture_size(picture)
+        ratio = shown[0] / shown[1]
     width, height = frame_size(order.resolution, ratio)
     return Film(
         width=width,
