@@ -7,7 +7,6 @@ expressed in another way leaves a note.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,26 +19,7 @@ from onetake.catalog import Catalog, ModelCard
 from onetake.errors import AssetError, RequestError, UnsupportedParameter
 from onetake.filling import ROLE_SYNONYMS, fill_slots, sibling_hint
 from onetake.request import GenerationRequest, GenerationType
-
-FRAME_PARAMETERS: Mapping[str, str] = {
-    "image": "first_frame",
-    "image_url": "first_frame",
-    "start_image_url": "first_frame",
-    "first_frame": "first_frame",
-    "image_tail": "last_frame",
-    "tail_image_url": "last_frame",
-    "end_image_url": "last_frame",
-    "last_frame": "last_frame",
-}
-"""Parameters that people write for a file; they are moved into the slot they mean."""
-
-SYNONYMS: Mapping[str, str] = {"generate_audio": "audio", "sound": "audio"}
-
-_MODES = {"standard": "std", "professional": "pro", "std": "std", "pro": "pro", "4k": "4k"}
-_SWITCHES = {
-    **dict.fromkeys((True, "true", "on", "yes", "native", "1", 1), True),
-    **dict.fromkeys((False, "false", "off", "no", "none", "0", 0), False),
-}
+from onetake.spelling import FRAME_PARAMETERS, SYNONYMS, normalise
 
 
 @dataclass(frozen=True)
@@ -175,7 +155,7 @@ def _draft(request: GenerationRequest, provider: str, others: Collection[str]) -
             continue  # another provider's block: one request can carry several
         else:
             canonical = SYNONYMS.get(name, name)
-            parameters[canonical] = _normalise(canonical, value)
+            parameters[canonical] = normalise(canonical, value)
     return _Draft(request.prompt, negative, parameters, vendor, assets)
 
 
@@ -183,51 +163,6 @@ def _same_or_error(name: str, field_value: str | None, parameter: Any) -> str:
     if field_value is not None and field_value != parameter:
         raise RequestError(f"{name}: given twice, as a field and as a parameter, and they differ.")
     return str(parameter)
-
-
-def _normalise(name: str, value: Any) -> Any:
-    normaliser = _NORMALISERS.get(name)
-    return value if normaliser is None else normaliser(value)
-
-
-def _duration(value: Any) -> Any:
-    """Accept 5, 5.0, "5" and "5s"."""
-    if isinstance(value, bool):
-        raise UnsupportedParameter(f"duration: {value!r} is not a number of seconds.")
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|sec|seconds)?\s*", str(value))
-    if match is None:
-        raise UnsupportedParameter(
-            f"duration: {value!r} is not a number of seconds.", hint="Write 5 or '5s'."
-        )
-    seconds = float(match.group(1))
-    return int(seconds) if seconds.is_integer() else seconds
-
-
-def _mode(value: Any) -> Any:
-    return _MODES.get(str(value).strip().lower(), value)
-
-
-def _switch(value: Any) -> Any:
-    key = value.strip().lower() if isinstance(value, str) else value
-    return _SWITCHES.get(key, value) if isinstance(key, str | bool | int) else value
-
-
-def _lower(value: Any) -> Any:
-    return value.strip().lower() if isinstance(value, str) else value
-
-
-def _ratio(value: Any) -> Any:
-    return re.sub(r"\s*[x/:]\s*", ":", value.strip()) if isinstance(value, str) else value
-
-
-_NORMALISERS: Mapping[str, Callable[[Any], Any]] = {
-    "duration": _duration,
-    "mode": _mode,
-    "audio": _switch,
-    "resolution": _lower,
-    "aspect_ratio": _ratio,
-    "camera_motion": _lower,
-}
 
 
 def _roles(assets: Sequence[Asset]) -> set[str]:
