@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from onetake.ledger.records import JobRecord
 
 T = TypeVar("T")
-app = typer.Typer(help="List, show and go on with jobs.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show and go on with jobs.", no_args_is_help=True, rich_markup_mode=None
+)
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Job id, or the beginning of it.")]
 
 

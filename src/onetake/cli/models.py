@@ -11,7 +11,7 @@ from onetake.cli import options, output
 if TYPE_CHECKING:
     from onetake.catalog import ModelCard
 
-app = typer.Typer(help="List and show models.", invoke_without_command=True)
+app = typer.Typer(help="List and show models.", invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback(invoke_without_command=True)

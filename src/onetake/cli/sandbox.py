@@ -9,7 +9,9 @@ import typer
 
 from onetake.errors import ConfigurationError
 
-app = typer.Typer(help="The offline emulator of the vendors' APIs.", no_args_is_help=True)
+app = typer.Typer(
+    help="The offline emulator of the vendors' APIs.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.callback()
