@@ -96,3 +96,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="onetake-demo-") as home:
         os.environ.setdefault("ONETAKE_HOME", home)
         anyio.run(main, target)
+    print(
+        "\nnext, with a picture of your own: onetake generate 'a lake' -p kling "
+        "-m kling-v2.6-pro-image -a PICTURE.jpg --sandbox -o film.mp4"
+    )
