@@ -19,7 +19,6 @@ import httpx
 from onetake.errors import (
     ConfigurationError,
     NotSent,
-    OnetakeError,
     ProviderUnavailable,
     SubmissionUnknown,
 )
@@ -265,10 +264,3 @@ def dump_json(value: Any) -> bytes:
     """Write JSON exactly as httpx does, so that what is hashed is what is sent."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.encode()
-
-
-def read_failed(error: OnetakeError | httpx.HTTPError, provider: str) -> OnetakeError:
-    """Return a neutral error for a failed read."""
-    if isinstance(error, OnetakeError):
-        return error
-    return ProviderUnavailable(f"{type(error).__name__}: {error}", provider=provider)

@@ -25,7 +25,7 @@ from onetake.driver import Balance
 from onetake.engine.intents import Intent
 from onetake.engine.run import Engine, once_each
 from onetake.engine.watching import OnUpdate
-from onetake.errors import ConfigurationError, OnetakeError, RequestError
+from onetake.errors import ConfigurationError, OnetakeError
 from onetake.fitting import FittedRequest, fit
 from onetake.job import Job
 from onetake.ledger import store
@@ -327,15 +327,7 @@ class Provider:
             await engine.driver.verify()
 
     async def _record(self, job_id: str) -> JobRecord:
-        found = await self._ledger.run(lambda connection: store.by_prefix(connection, job_id))
-        exact = [record for record in found if record.id == job_id] or found
-        if len(exact) != 1:
-            many = "no job" if not exact else "more than one job"
-            raise RequestError(
-                f"job {job_id}: {many} of that id in {self._ledger.label}.",
-                hint="`onetake jobs list` shows what there is.",
-            )
-        return exact[0]
+        return await self._ledger.run(lambda connection: store.find(connection, job_id))
 
     async def _full_id(self, job_id: str) -> str:
         return (await self._record(job_id)).id

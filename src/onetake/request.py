@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from onetake.assets import Asset, AssetSource
@@ -100,10 +100,6 @@ class GenerationRequest:
     def assets(self) -> tuple[Asset, ...]:
         """The reference assets, each as an `Asset`."""
         return tuple(item for item in self.reference_assets if isinstance(item, Asset))
-
-    def with_model(self, model: str) -> GenerationRequest:
-        """Return the same request for another model."""
-        return replace(self, model=model)
 
 
 def _assets(items: Any) -> tuple[Asset, ...]:

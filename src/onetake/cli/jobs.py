@@ -211,14 +211,7 @@ def _ask(question: Callable[[sa.Connection], T]) -> T:
 def _find(job_id: str) -> JobRecord:
     from onetake.ledger import store
 
-    found = _ask(lambda connection: store.by_prefix(connection, job_id))
-    exact = [record for record in found if record.id == job_id] or found
-    if len(exact) == 1:
-        return exact[0]
-    raise RequestError(
-        f"job {job_id}: {'no job has' if not exact else 'several jobs begin with'} that id.",
-        hint="`onetake jobs list` shows what there is.",
-    )
+    return _ask(lambda connection: store.find(connection, job_id))
 
 
 def _when(seconds: float) -> str:

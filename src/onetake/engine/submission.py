@@ -77,7 +77,7 @@ class Submitter:
                 raise error
             if again_at > give_up_at:
                 return await self._journal.move(
-                    record, "gave_up", submission=Submission.REFUSED, error=_told(error, record)
+                    record, "gave_up", submission=Submission.REFUSED, error=record.told(error)
                 )
             log.info("job %s was not accepted, trying again in %.1f s: %s", record.id, pause, error)
             await self._clock.sleep(pause)
@@ -157,7 +157,7 @@ class Submitter:
             return await self._unknown(record, told), None
         if signal.wait or may_exist:
             return await self._not_created(record, signal.error, may_exist, "deferred")
-        told_record = _told(signal.error, record)
+        told_record = record.told(signal.error)
         moved = await self._journal.move(
             record, "refused", submission=Submission.REFUSED, error=told_record
         )
@@ -165,7 +165,7 @@ class Submitter:
 
     async def _unknown(self, record: JobRecord, error: SubmissionUnknown) -> JobRecord:
         return await self._journal.move(
-            record, "unknown", submission=Submission.UNKNOWN, error=_told(error, record)
+            record, "unknown", submission=Submission.UNKNOWN, error=record.told(error)
         )
 
     async def _accept(self, record: JobRecord, task: Task) -> JobRecord:
@@ -309,11 +309,6 @@ def unknown(record: JobRecord) -> SubmissionUnknown:
         job_id=record.id,
         hint=f"Look at the vendor's list of requests; then `onetake jobs show {record.id}`.",
     )
-
-
-def _told(error: OnetakeError, record: JobRecord) -> dict[str, Any]:
-    """Return an error for the ledger, with the job's identity."""
-    return {**error.to_record(), "job_id": record.id, "provider": record.account.provider}
 
 
 def _stale(record: JobRecord) -> OnetakeError:

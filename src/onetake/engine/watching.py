@@ -227,8 +227,7 @@ class Watcher:
         if snapshot.charge is not None:
             values["actual"] = actual(self._priced(snapshot.charge))
         if snapshot.error is not None:
-            identity = {"job_id": record.id, "provider": record.account.provider}
-            values["error"] = {**snapshot.error.to_record(), **identity}
+            values["error"] = record.told(snapshot.error)
         return values
 
 

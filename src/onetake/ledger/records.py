@@ -11,6 +11,7 @@ from sqlalchemy import RowMapping
 
 from onetake.driver import RemoteFile, Task
 from onetake.driver import Submission as Sending
+from onetake.errors import OnetakeError
 from onetake.job import Delivery, Job, JobState, JobToken, Submission, TaskStatus, job_state
 
 
@@ -103,6 +104,10 @@ class JobRecord:
             account.provider, host, task.route, task.id, self.id, self.model, dict(self.task_ref)
         )
         return str(token)
+
+    def told(self, error: OnetakeError) -> dict[str, Any]:
+        """An error as the ledger keeps it, with the job's identity."""
+        return {**error.to_record(), "job_id": self.id, "provider": self.account.provider}
 
     def job(self) -> Job:
         """The record as callers see it."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from onetake.errors import LedgerError
+from onetake.errors import LedgerError, RequestError
 from onetake.job import (
     DELIVERY_STEPS,
     SUBMISSION_STEPS,
@@ -146,10 +146,20 @@ def get(connection: sa.Connection, job_id: str) -> JobRecord | None:
     return None if row is None else record_of(row)
 
 
-def by_prefix(connection: sa.Connection, prefix: str) -> list[JobRecord]:
-    """Return the jobs whose id begins with ``prefix`` (at most three)."""
-    wanted = _joined.where(jobs.c.id.startswith(prefix, autoescape=True)).limit(3)
-    return [record_of(row) for row in connection.execute(wanted).mappings()]
+def find(connection: sa.Connection, job_id: str) -> JobRecord:
+    """Return the job with an id, or with the only id that begins so.
+
+    Raises:
+        RequestError: there is none, or more than one.
+    """
+    wanted = _joined.where(jobs.c.id.startswith(job_id, autoescape=True)).limit(2)
+    found = [record_of(row) for row in connection.execute(wanted).mappings()]
+    if len(found) == 1:
+        return found[0]
+    raise RequestError(
+        f"job {job_id}: {'several jobs begin with' if found else 'no job has'} that id.",
+        hint="`onetake jobs list` shows what there is.",
+    )
 
 
 def by_key(connection: sa.Connection, account: int, key: str) -> JobRecord | None:
@@ -165,13 +175,6 @@ def by_fingerprint(connection: sa.Connection, account: int, fingerprint: str) ->
         jobs.c.account_id == account, jobs.c.fingerprint == fingerprint
     ).order_by(jobs.c.id.desc())
     return [record_of(row) for row in connection.execute(wanted).mappings()]
-
-
-def by_task(connection: sa.Connection, account: int, task_id: str) -> JobRecord | None:
-    """Return the job that owns a vendor's task."""
-    wanted = _joined.where(jobs.c.account_id == account, jobs.c.task_id == task_id)
-    row = connection.execute(wanted).mappings().first()
-    return None if row is None else record_of(row)
 
 
 def listed(

@@ -47,9 +47,14 @@ def base_urls(base: str) -> dict[str, str]:
     }
 
 
+def own_url(request: Request) -> str:
+    """Return the base URL under which a client reached the sandbox."""
+    return f"{request.url.scheme}://{request.url.netloc}"
+
+
 def _control(sandbox: Sandbox) -> list[BaseRoute]:
     async def about(request: Request) -> Response:
-        return JSONResponse(base_urls(str(request.base_url).partition("/_sandbox")[0].rstrip("/")))
+        return JSONResponse(base_urls(own_url(request)))
 
     async def reset(request: Request) -> Response:
         sandbox.store.reset()

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from onetake.sandbox import Sandbox, SandboxTask
+from onetake.sandbox.app import own_url
 from onetake.sandbox.media.film import Film, frame_size, ratio_of
 from onetake.sandbox.media.motion import read_motion
 from onetake.sandbox.store import DuplicateExternalId
@@ -114,8 +115,10 @@ class Films:
         phase = task.phase(self._sandbox.now())
         record: dict[str, Any] = {"id": task.id, "state": STATES[phase]}
         if phase == "succeeded":
-            base = f"{request.url.scheme}://{request.url.netloc}"
-            record |= {"file": f"{base}/paintbox/files/{task.id}.mp4", "cost": task.amount}
+            record |= {
+                "file": f"{own_url(request)}/paintbox/files/{task.id}.mp4",
+                "cost": task.amount,
+            }
         if phase == "failed":
             content = task.outcome == "moderation"
             record |= {"code": "content" if content else "broken", "reason": "it did not work out"}

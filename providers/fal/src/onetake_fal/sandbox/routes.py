@@ -14,6 +14,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from onetake.sandbox import Sandbox, SandboxTask
+from onetake.sandbox.app import own_url
+from onetake_fal.plugin import CARD
 from onetake_fal.sandbox import requests as fal_requests
 from onetake_fal.sandbox import schema
 from onetake_fal.sandbox.storage import Storage
@@ -49,19 +51,10 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
     ]
 
 
-PLACES = {
-    "queue.fal.run": "/fal/queue",
-    "fal.run": "/fal/run",
-    "rest.fal.ai": "/fal/rest",
-    "rest.alpha.fal.ai": "/fal/rest",
-    "v3.fal.media": "/fal/cdn",
-}
-
-
 async def _to_target(request: Request) -> Response:
     """Stand in for a proxy of a web app: the JavaScript client names its target in a header."""
     target = urllib.parse.urlsplit(request.headers.get("x-fal-target-url", ""))
-    place = PLACES.get(target.netloc)
+    place = CARD.sandbox_hosts.get(target.netloc)
     if place is None:
         return JSONResponse({"detail": "x-fal-target-url names no host of fal"}, 400)
     return _Forwarded(place + target.path, target.query)
@@ -131,7 +124,7 @@ class Queue:
         accepted = await self._accept(endpoint, request)
         if isinstance(accepted, Response):
             return accepted
-        body = fal_requests.submitted(accepted, _base(request))
+        body = fal_requests.submitted(accepted, own_url(request))
         return JSONResponse(body, headers={"x-fal-request-id": accepted.id})
 
     async def _accept(self, endpoint: str, request: Request) -> SandboxTask | Response:
@@ -152,12 +145,12 @@ class Queue:
 
     async def _status(self, task: SandboxTask, request: Request) -> Response:
         code, body = fal_requests.status(
-            task, self._sandbox.now(), _base(request), logs=_wants_logs(request)
+            task, self._sandbox.now(), own_url(request), logs=_wants_logs(request)
         )
         return JSONResponse(body, code)
 
     async def _stream(self, task: SandboxTask, request: Request) -> Response:
-        events = self._events(task, _base(request), _wants_logs(request))
+        events = self._events(task, own_url(request), _wants_logs(request))
         return StreamingResponse(events, media_type="text/event-stream")
 
     async def _events(self, task: SandboxTask, base: str, logs: bool) -> AsyncIterator[str]:
@@ -185,7 +178,7 @@ class Queue:
             return JSONResponse(body, code, headers={"x-fal-error-type": kind} if kind else None)
         path = await self._sandbox.film(task.film)
         video = {
-            "url": f"{_base(request)}/fal/media/{task.id}/output.mp4",
+            "url": f"{own_url(request)}/fal/media/{task.id}/output.mp4",
             "content_type": "video/mp4",
             "file_name": "output.mp4",
             "file_size": path.stat().st_size,
@@ -226,7 +219,3 @@ class Queue:
 def _wants_logs(request: Request) -> bool:
     """The Python client says ``true``, the JavaScript client ``1``."""
     return request.query_params.get("logs", "0").lower() in ("1", "true")
-
-
-def _base(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}"

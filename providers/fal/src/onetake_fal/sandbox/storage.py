@@ -15,6 +15,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from onetake.sandbox import Sandbox
+from onetake.sandbox.app import own_url
 
 TOKEN_SECONDS = 3600
 
@@ -59,7 +60,7 @@ class Storage:
         body = {
             "token": token,
             "token_type": "Bearer",
-            "base_url": f"{_base(request)}/fal/cdn",
+            "base_url": f"{own_url(request)}/fal/cdn",
             "expires_at": ends.isoformat(),
         }
         return JSONResponse(body)
@@ -80,7 +81,7 @@ class Storage:
         name = _name(wanted.get("file_name"))
         media_type = str(wanted.get("content_type") or "application/octet-stream")
         self._waiting[file_id] = (name, media_type)
-        base = _base(request)
+        base = own_url(request)
         return JSONResponse(
             {
                 "upload_url": f"{base}/fal/cdn/put/{file_id}?signature=sandbox",
@@ -105,7 +106,7 @@ class Storage:
         name = _name(request.headers.get("x-fal-file-name"))
         media_type = request.headers.get("content-type", "application/octet-stream")
         self._sandbox.store.add_file(file_id, await request.body(), media_type, name)
-        url = f"{_base(request)}/fal/cdn/files/{file_id}/{name}"
+        url = f"{own_url(request)}/fal/cdn/files/{file_id}/{name}"
         return JSONResponse({"access_url": url, "url": url})
 
     async def multipart(self, request: Request) -> Response:
@@ -116,7 +117,7 @@ class Storage:
         name = _name(request.headers.get("x-fal-file-name"))
         media_type = request.headers.get("content-type", "application/octet-stream")
         self._waiting[file_id] = (name, media_type)
-        url = f"{_base(request)}/fal/cdn/files/{file_id}/{name}"
+        url = f"{own_url(request)}/fal/cdn/files/{file_id}/{name}"
         return JSONResponse({"access_url": url, "uploadId": secrets.token_hex(8)})
 
     async def part(self, request: Request) -> Response:
@@ -138,7 +139,7 @@ class Storage:
         name, media_type = self._waiting.pop(file_id)
         data = b"".join(parts[number] for number in sorted(parts))
         self._sandbox.store.add_file(file_id, data, media_type, name)
-        return JSONResponse({"file_url": f"{_base(request)}/fal/cdn/files/{file_id}/{name}"})
+        return JSONResponse({"file_url": f"{own_url(request)}/fal/cdn/files/{file_id}/{name}"})
 
     async def read(self, request: Request) -> Response:
         """Give an uploaded file back."""
@@ -154,10 +155,6 @@ class Storage:
 
 def _name(text: str | None) -> str:
     return PurePosixPath(text or "upload.bin").name.replace(" ", "_") or "upload.bin"
-
-
-def _base(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 def _unauthorised() -> Response:

@@ -12,6 +12,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from onetake.sandbox import Sandbox, SandboxTask
+from onetake.sandbox.app import own_url
 from onetake_kling.sandbox import access, creating, records
 from onetake_kling.sandbox.answers import Refusal, invalid, success
 
@@ -97,10 +98,6 @@ def _old_task(request: Request) -> str:
     return task
 
 
-def _base(request: Request) -> str:
-    return f"{request.url.scheme}://{request.url.netloc}"
-
-
 async def _get_tasks(sandbox: Sandbox, request: Request) -> Response:
     ids = _ids(request, "task_ids")
     external = _ids(request, "external_task_ids")
@@ -112,7 +109,7 @@ async def _get_tasks(sandbox: Sandbox, request: Request) -> Response:
         raise invalid("task_ids and external_task_ids cannot exceed 20 in total")
     found = [sandbox.store.task("kling", item) for item in ids]
     found += [sandbox.store.task_by_external_id("kling", item) for item in external]
-    now, base = sandbox.now(), _base(request)
+    now, base = sandbox.now(), own_url(request)
     return success([records.new_record(task, now, base) for task in found if task is not None])
 
 
@@ -130,7 +127,7 @@ async def _post_tasks(sandbox: Sandbox, request: Request) -> Response:
     more = start + len(page) < len(tasks)
     data: dict[str, Any] = {"count": len(page), "has_more": more}
     if page:
-        data["result"] = [records.new_record(task, now, _base(request)) for task in page]
+        data["result"] = [records.new_record(task, now, own_url(request)) for task in page]
     if more:
         data["next_cursor"] = str(start + len(page))
     return success(data)
@@ -158,7 +155,7 @@ async def _get_old(sandbox: Sandbox, request: Request) -> Response:
     )
     if found is None or not _of_product(found, _old_task(request)):
         raise invalid(f"Task not found by id/external id: {task_id}")
-    return success(records.old_record(found, sandbox.now(), _base(request)))
+    return success(records.old_record(found, sandbox.now(), own_url(request)))
 
 
 def _of_product(task: SandboxTask, product: str) -> bool:
@@ -172,7 +169,7 @@ async def _list_old(sandbox: Sandbox, request: Request) -> Response:
     size = _number(request, "pageSize", 30, 500)
     tasks = [task for task in sandbox.store.tasks("kling") if _of_product(task, product)]
     chosen = tasks[::-1][(page - 1) * size : page * size]
-    now, base = sandbox.now(), _base(request)
+    now, base = sandbox.now(), own_url(request)
     return success([records.old_record(task, now, base) for task in chosen])
 
 
