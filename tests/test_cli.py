@@ -156,6 +156,7 @@ def test_a_failed_job_exits_with_1_and_an_unknown_one_with_5(server: SandboxServ
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["state"] == "failed"
     server.fail("drop_after_accept", method="POST", path="/fal/queue")
+    server.fail("http_403", times=9, path="/fal/platform")
     unknown = onetake("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
     assert unknown.returncode == 5
     shown = json.loads(unknown.stdout)
@@ -311,6 +312,7 @@ def test_the_version_is_told() -> None:
 def test_resume_says_what_is_not_settled(server: SandboxServer) -> None:
     """A lost submission on fal: the code of the worst job, and its reason."""
     server.fail("drop_after_accept", method="POST", path="/fal/queue")
+    server.fail("http_403", times=9, path="/fal/platform")
     lost = onetake("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
     resumed = onetake("jobs", "resume", "--all", ONETAKE_SANDBOX=server.url)
     assert resumed.returncode == 5

@@ -22,7 +22,6 @@ from onetake import (
     JobState,
     JobTimeout,
     KeyConflict,
-    LedgerError,
     Provider,
     ProviderUnavailable,
     SubmissionUnknown,
@@ -228,8 +227,9 @@ def test_a_vendor_that_cannot_be_reached_gets_nothing(settings: Settings) -> Non
 def test_fal_stays_unknown_and_is_never_sent_again(
     server: SandboxServer, settings: Settings
 ) -> None:
-    """Waiting again on an unknown job raises again, without a second POST."""
+    """Where the platform may not be asked, waiting again raises again, without a second POST."""
     server.fail("drop_after_accept", method="POST", path="/fal/queue")
+    server.fail("http_403", times=9, path="/fal/platform")
 
     async def work(provider: Provider) -> None:
         with pytest.raises(SubmissionUnknown) as caught:
@@ -360,6 +360,7 @@ def test_a_time_limit_bounds_the_submission_itself(
 ) -> None:
     """The limit inside the unstoppable work still works."""
     server.fail("stall", method="POST", path="/fal/queue")
+    server.fail("http_403", times=9, path="/fal/platform")
     hasty = settings.model_copy(update={"submit_timeout": 0.5})
     with pytest.raises(SubmissionUnknown):
         run(lambda p: p.submit(LAKE), server, hasty, "fal")
@@ -467,33 +468,6 @@ def test_artifacts_are_named_by_their_content(server: SandboxServer, settings: S
     assert copy.read_bytes() == artifact.path.read_bytes()
     with pytest.raises(DeliveryError, match="cannot be written"):
         artifact.save(settings.home / "copy.mp4" / "no.mp4")
-
-
-def test_an_id_that_cannot_be_recorded_is_not_lost(
-    server: SandboxServer, settings: Settings, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A ledger that breaks between POST and commit: standard error, and a file."""
-
-    async def work(provider: Provider) -> None:
-        async with provider._engine() as engine:
-            journal = engine.journal
-            real = journal.ledger.run
-            broken: list[bool] = []
-
-            async def failing(task: Any) -> Any:
-                if server.charges() and not broken:
-                    broken.append(True)
-                    raise LedgerError("disk full")
-                return await real(task)
-
-            journal.ledger.run = failing  # type: ignore[method-assign]
-            await provider.submit(LAKE)
-
-    run(work, server, settings)
-    [charge] = server.charges()
-    assert charge["task_id"] in capsys.readouterr().err
-    [file] = (settings.home / "emergency").iterdir()
-    assert charge["task_id"] in file.read_text()
 
 
 # ── time ──

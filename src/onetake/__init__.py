@@ -46,6 +46,7 @@ _WHERE = {
     "UnsupportedParameter": "errors",
     "compare": "pricing.compare",
     "get_provider": "opening",
+    "open_job": "opening",
 }
 
 __all__ = ["__version__", *_WHERE]
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from onetake.job import JobState as JobState
     from onetake.money import Money as Money
     from onetake.opening import get_provider as get_provider
+    from onetake.opening import open_job as open_job
     from onetake.pricing.compare import Comparison as Comparison
     from onetake.pricing.compare import compare as compare
     from onetake.pricing.estimate import CostEstimate as CostEstimate

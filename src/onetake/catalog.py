@@ -45,6 +45,8 @@ class ProviderCard:
         passes_unknown: ids with a slash that no card knows are passed to the vendor as they are.
         key_help: where to get credentials.
         currencies: region name to the currency it is billed in.
+        lost_seconds: after so many seconds a task whose submission got no answer has ended, and
+            is listed by the vendor if it ever was; it holds no slot any more.
         driver_api: `DRIVER_API_VERSION` that the driver was written for.
     """
 
@@ -64,6 +66,7 @@ class ProviderCard:
     passes_unknown: bool = False
     key_help: str = ""
     currencies: Mapping[str, str] = field(default_factory=dict)
+    lost_seconds: float = 7200.0
     driver_api: int = DRIVER_API_VERSION
 
     @property

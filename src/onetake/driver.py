@@ -37,6 +37,7 @@ __all__ = [
     "Driver",
     "DriverContext",
     "LookError",
+    "LostSubmission",
     "Missing",
     "PreparedAsset",
     "RemoteFile",
@@ -114,6 +115,25 @@ class Task:
     id: str
     route: str = ""
     path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LostSubmission:
+    """A submission whose answer is missing.
+
+    Attributes:
+        job_id: our id.
+        submission: what was sent.
+        body: the exact bytes that were sent.
+        sent_at: when, in seconds since the epoch by this machine's clock.
+        took_at_most: seconds after which the vendor had it, or never got it.
+    """
+
+    job_id: str
+    submission: Submission
+    body: bytes = field(repr=False)
+    sent_at: float
+    took_at_most: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,13 +308,37 @@ class Driver(abc.ABC):
             return PreparedAsset(asset, asset.url)
         return PreparedAsset(asset, Blob(asset.sha256, "base64", asset.media_type))
 
-    async def locate(self, job_id: str, submission: Submission) -> Task | None:
-        """Find the task of a submission that got no answer; None if the vendor shows none."""
+    async def locate(self, lost: LostSubmission) -> Sequence[Task]:
+        """Find the task of a submission that got no answer.
+
+        Returns:
+            Every task that may be it: one where the vendor finds tasks by our id, any number
+            where only bodies can be compared, none if the vendor shows none. The core leaves
+            out those that belong to other jobs.
+
+        Raises:
+            OnetakeError: it cannot be asked; ``retryable`` says whether later.
+        """
+        return ()
+
+    def task_of(self, submission: Submission, task_id: str) -> Task:
+        """Return the reference for a task id that a person or a callback named; pure."""
+        return Task(id=task_id, route=submission.route, path=submission.path)
+
+    def read_callback(self, body: bytes) -> str | None:
+        """Return the vendor's task id that a callback's body names, or None; pure.
+
+        What it says of the task's state is never used: the truth is fetched.
+        """
         return None
 
     def slots(self, submission: Submission) -> Sequence[tuple[str, int]]:
         """Return (bucket, weight) for what the vendor counts as concurrency; empty: nothing."""
         return ()
+
+    async def concurrency(self) -> int | None:
+        """Return how many slots the vendor reports for a bucket; None when it tells none."""
+        return None
 
     async def verify(self) -> None:  # noqa: B027 - optional: not every vendor has a free read
         """Check the credentials with a free read, before anything is paid.

@@ -6,6 +6,7 @@ from them and never stored.
 ::
 
     submission  intent → sending → accepted | refused | unknown
+                intent → abandoned                   given up before anything was sent
                 sending → intent                     provably not sent, to be tried again
                 unknown → accepted                   located, or `jobs attach`
                 unknown → sending                    only where the vendor keeps our id unique
@@ -90,7 +91,7 @@ _ENDED = frozenset(
 )
 
 SUBMISSION_STEPS: Mapping[Submission, frozenset[Submission]] = {
-    Submission.INTENT: frozenset({Submission.SENDING, Submission.REFUSED}),
+    Submission.INTENT: frozenset({Submission.SENDING, Submission.REFUSED, Submission.ABANDONED}),
     Submission.SENDING: frozenset(
         {Submission.INTENT, Submission.ACCEPTED, Submission.REFUSED, Submission.UNKNOWN}
     ),
@@ -151,7 +152,7 @@ class Job:
         model: neutral model name, or the vendor's id for models outside the catalog.
         state: the state in one word.
         task_id: the vendor's id, or None before acceptance.
-        token: portable text to go on with on another machine, or None before acceptance.
+        token: portable text to go on with on another machine, or None before anything was sent.
         key: the caller's idempotency key, or None.
         created_at: seconds since the epoch.
         updated_at: seconds since the epoch.
@@ -214,9 +215,10 @@ class JobToken:
 
     Attributes:
         provider: provider name.
-        host: API host (or sandbox) that knows the task; going on elsewhere is refused.
+        host: API host that knows the task, with ``@sandbox…`` if it is on one; going on elsewhere
+            is refused.
         route: the vendor's path family of the task.
-        task_id: the vendor's id.
+        task_id: the vendor's id; empty while it is not known.
         job_id: our id.
         model: model name.
         task: whatever the driver needs to find the task again, as plain JSON.
@@ -234,6 +236,11 @@ class JobToken:
         fields = (self.provider, self.host, self.route, self.task_id, self.job_id, self.model)
         body = json.dumps([*fields, dict(self.task)], separators=(",", ":")).encode()
         return _TOKEN_PREFIX + base64.urlsafe_b64encode(body).decode().rstrip("=")
+
+
+def is_token(text: str) -> bool:
+    """Say whether a text is a job token, of any version, rather than an id."""
+    return text.strip().startswith("onetake") and "." in text
 
 
 def parse_token(token: str) -> JobToken:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,23 @@ class Money:
     def _same_currency(self, other: Money) -> None:
         if self.currency != other.currency:
             raise ValueError(f"{self.currency} and {other.currency} cannot be added or compared")
+
+
+def parse_money(text: str) -> Money:
+    """Read an amount with or without its currency; ``5`` is ``5 USD``.
+
+    Raises:
+        ValueError: it is no amount, or below zero.
+    """
+    amount, _, currency = text.strip().partition(" ")
+    try:
+        value = Decimal(amount)
+    except InvalidOperation:
+        value = Decimal("NaN")
+    code = currency.strip().upper() or "USD"
+    if not value.is_finite() or value < 0 or not (len(code) == 3 and code.isalpha()):
+        raise ValueError(f"{text!r} is not an amount such as 5.00 or 30 CNY")
+    return Money(value, code)
 
 
 def plain(amount: Decimal) -> str:

@@ -7,9 +7,12 @@ from typing import Any
 
 from onetake import plugins
 from onetake.clock import Clock, SystemClock
+from onetake.engine.watching import OnUpdate
+from onetake.job import Job, parse_token
 from onetake.ledger.records import Account
 from onetake.ledger.store import Ledger
 from onetake.provider import Provider
+from onetake.result import GenerationResult
 from onetake.settings import Settings, ledger_url, load_settings
 from onetake.workshop import Workshop
 
@@ -54,9 +57,60 @@ def get_provider(
         api_key=api_key,
         options=options,
     )
-    return Provider(
-        workshop, Ledger(ledger_url(ledger or chosen.ledger, chosen.home)), clock or SystemClock()
-    )
+    url = ledger_url(ledger or chosen.ledger, chosen.home)
+    return Provider(workshop, Ledger(url, chosen.ledger_timeout), clock or SystemClock())
+
+
+class OpenedJob:
+    """A job that goes on from its token. Made by `open_job`.
+
+    Attributes:
+        provider: the provider that knows the task; close it, or use ``async with``.
+        token: the token.
+    """
+
+    def __init__(self, provider: Provider, token: str) -> None:
+        self.provider = provider
+        self.token = token
+
+    async def job(self) -> Job:
+        """Return the job as this ledger has it; it is taken in first if need be."""
+        return await self.provider.job(self.token)
+
+    async def wait(
+        self, *, timeout: float | None = None, on_update: OnUpdate | None = None
+    ) -> GenerationResult:
+        """Wait until it is delivered; see `Provider.wait`."""
+        return await self.provider.wait(self.token, timeout=timeout, on_update=on_update)
+
+    async def cancel(self) -> bool:
+        """Ask the vendor to stop it; see `Provider.cancel`."""
+        return await self.provider.cancel(self.token)
+
+    async def __aenter__(self) -> OpenedJob:
+        await self.provider.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.provider.__aexit__(*exc)
+
+
+def open_job(token: str, **arguments: Any) -> OpenedJob:
+    """Go on with a job on any machine: it is watched and delivered, never paid again.
+
+    Args:
+        token: what `Job.token` said.
+        **arguments: those of `get_provider`, such as ``api_key`` and ``ledger``. A region or
+            sandbox that the token does not come from is refused when the job is first used.
+
+    Raises:
+        ConfigurationError: it is no token, or its provider is not installed.
+    """
+    told = parse_token(token)
+    host, _, sandbox = told.host.partition("@")
+    name = arguments.pop("account", None) or "default"
+    account = Account(told.provider, host, sandbox or "live", name)
+    return OpenedJob(provider_of(account, **arguments), token)
 
 
 def provider_of(account: Account, **arguments: Any) -> Provider:
@@ -66,10 +120,9 @@ def provider_of(account: Account, **arguments: Any) -> Provider:
     if not regions:
         arguments["base_url"] = f"https://{account.host}"
     kind, _, url = account.environment.partition(":")
-    return get_provider(
-        account.provider,
-        region=regions[0] if regions else None,
-        sandbox=url or (kind == "sandbox"),
-        account=account.name,
-        **arguments,
-    )
+    known = {
+        "region": regions[0] if regions else None,
+        "sandbox": url or (kind == "sandbox"),
+        "account": account.name,
+    }
+    return get_provider(account.provider, **{**known, **arguments})

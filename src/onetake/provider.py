@@ -10,7 +10,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Sequence,
+)
 from dataclasses import replace
 from decimal import Decimal
 
@@ -24,10 +31,11 @@ from onetake.clock import Clock
 from onetake.driver import Balance
 from onetake.engine.intents import Intent
 from onetake.engine.run import Engine, once_each
+from onetake.engine.settling import Settler
 from onetake.engine.watching import OnUpdate
 from onetake.errors import ConfigurationError, OnetakeError
 from onetake.fitting import FittedRequest, fit
-from onetake.job import Job
+from onetake.job import Job, JobToken, is_token, parse_token
 from onetake.ledger import store
 from onetake.ledger.records import Account, JobRecord
 from onetake.ledger.store import Ledger
@@ -153,6 +161,8 @@ class Provider:
         return Intent(
             fitted=fitted,
             estimate=price.to_json(),
+            reserve=price.high,
+            currency=price.currency,
             typical_seconds=self._workshop.typical_seconds(fitted.card.typical_seconds),
         )
 
@@ -166,7 +176,7 @@ class Provider:
         """Wait until a job is delivered.
 
         Args:
-            job: the job or its id.
+            job: the job, its id, the beginning of it, or its token.
             timeout: the caller's patience in seconds; the job outlives it.
             on_update: called with the job at every change.
 
@@ -176,7 +186,7 @@ class Provider:
             DeliveryError: it is paid, the file is not here yet; wait again.
             SubmissionUnknown: it may exist at the vendor; nothing is sent again.
         """
-        job_id = job.id if isinstance(job, Job) else await self._full_id(job)
+        job_id = await self._id_of(job)
         deadline = self._deadline(timeout)
         async with self._engine() as engine:
             await self._mine(engine, job_id)
@@ -266,12 +276,13 @@ class Provider:
         return Outcome(request, result)
 
     async def job(self, job_id: str) -> Job:
-        """Return a job by its id, or by the beginning of it.
+        """Return a job by its id, by the beginning of it, or by its token.
 
         Raises:
             RequestError: there is none, or more than one.
+            ConfigurationError: the token is of another provider, host or sandbox.
         """
-        return (await self._record(job_id)).job()
+        return (await self._record(await self._id_of(job_id))).job()
 
     async def jobs(self, *, open_only: bool = False, limit: int | None = 50) -> list[Job]:
         """Return this account's jobs, newest first."""
@@ -289,7 +300,7 @@ class Provider:
             True if the vendor took note; the job's state says later what came of it. False if
             the job has ended, or this vendor has no way to cancel (Kling has none).
         """
-        record = await self._record(job.id if isinstance(job, Job) else job)
+        record = await self._record(await self._id_of(job))
         if record.task_ref is None or record.state.ended:
             return False
         async with self._engine() as engine:
@@ -312,6 +323,54 @@ class Provider:
         except Exception:
             log.exception("job %s could not be resumed", job.id)
 
+    async def attach(self, job: Job | str, task_id: str) -> Job:
+        """Give a job whose outcome is unknown the vendor's task that you found for it.
+
+        Raises:
+            RequestError: the job is not unknown, the vendor does not know the task, or it belongs
+                to another job.
+        """
+        return await self._settle(job, lambda settler, job_id: settler.attach(job_id, task_id))
+
+    async def abandon(self, job: Job | str) -> Job:
+        """Give up a job that was not sent, or whose outcome is unknown. Nothing is told the vendor.
+
+        Raises:
+            RequestError: the vendor has it, or it has ended.
+        """
+        return await self._settle(job, lambda settler, job_id: settler.abandon(job_id))
+
+    async def resubmit(self, job: Job | str) -> Job:
+        """Abandon a job whose outcome is unknown and return a child that will be sent; `wait` for
+        it. If the vendor has the first one after all, both are paid: that is your decision.
+
+        Raises:
+            RequestError: the job is not unknown, or the vendor finds it by our id.
+        """
+        return await self._settle(job, lambda settler, job_id: settler.resubmit(job_id))
+
+    async def _settle(
+        self, job: Job | str, act: Callable[[Settler, str], Awaitable[JobRecord]]
+    ) -> Job:
+        job_id = await self._id_of(job)
+        async with self._engine() as engine:
+            await self._mine(engine, job_id)
+            return (await act(engine.settler, job_id)).job()
+
+    async def read_callback(self, url: str, body: bytes) -> Job | None:
+        """Take note of a vendor's callback: whoever waits for its job here looks at once.
+
+        Args:
+            url: the address that was called, with its query.
+            body: what was sent to it, unread.
+
+        Returns:
+            The job; None if the address holds no valid proof, which changes nothing.
+        """
+        async with self._engine() as engine:
+            record = await engine.callbacks.read(url, body)
+            return None if record is None else record.job()
+
     async def account(self) -> Sequence[Balance]:
         """Return the account's packs and balances, as far as the vendor tells."""
         async with self._engine() as engine:
@@ -329,8 +388,25 @@ class Provider:
     async def _record(self, job_id: str) -> JobRecord:
         return await self._ledger.run(lambda connection: store.find(connection, job_id))
 
-    async def _full_id(self, job_id: str) -> str:
-        return (await self._record(job_id)).id
+    async def _id_of(self, job: Job | str) -> str:
+        if isinstance(job, Job):
+            return job.id
+        if is_token(job):
+            return await self._adopted(parse_token(job))
+        return (await self._record(job)).id
+
+    async def _adopted(self, token: JobToken) -> str:
+        """Return the id of a token's job; the ledger takes it in if it does not have it."""
+        account = self.account_key
+        if (token.provider, token.host) != (account.provider, account.place):
+            raise ConfigurationError(
+                f"the token is of a job of {token.provider} at {token.host}, which {self!r} does "
+                "not know."
+            )
+        now = self._clock.now()
+        return await self._ledger.run(
+            lambda connection: store.adopt(connection, account, token, now)
+        )
 
     async def _mine(self, engine: Engine, job_id: str) -> None:
         record = await engine.journal.get(job_id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Any
 
 import platformdirs
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from onetake.errors import ConfigurationError
+from onetake.money import Money, parse_money
 
 
 class Settings(BaseSettings):
@@ -55,11 +57,25 @@ class Settings(BaseSettings):
     lease: float = Field(default=60.0, gt=0)
     """Seconds that a process owns a job without giving a sign of life."""
 
+    concurrency: int | None = Field(default=None, ge=1)
+    """Unfinished jobs that an account may have in one of the vendor's buckets; learned if unset."""
+
+    daily_budget: Annotated[Money | None, NoDecode] = None
+    """Limit per day (UTC) for all jobs of the ledger, such as ``5`` or ``30 CNY``; unset: none."""
+
+    ledger_timeout: float = Field(default=30.0, gt=0)
+    """Seconds to wait while another program keeps the ledger locked."""
+
     sandbox_seconds_per_job: float = Field(default=2.0, ge=0)
     """Run time of a job on the in-process sandbox, in seconds."""
 
     sandbox_media: str = Field(default="full", pattern="^(full|fast)$")
     """``full`` draws every frame; ``fast`` draws a few (load tests)."""
+
+    @field_validator("daily_budget", mode="before")
+    @classmethod
+    def _read_money(cls, value: Any) -> Any:
+        return parse_money(value) if isinstance(value, str) else value
 
     @property
     def ledger_url(self) -> str:

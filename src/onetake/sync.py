@@ -20,9 +20,12 @@ from anyio.from_thread import BlockingPortalProvider
 from onetake import opening
 from onetake import provider as original
 from onetake.catalog import ProviderCard
+from onetake.engine.watching import OnUpdate
+from onetake.job import Job
 from onetake.ledger.records import Account
+from onetake.result import GenerationResult
 
-__all__ = ["Provider", "get_provider"]
+__all__ = ["OpenedJob", "Provider", "get_provider", "open_job"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -137,6 +140,10 @@ class Provider:
     jobs = _blocking(original.Provider.jobs)
     cancel = _blocking(original.Provider.cancel)
     resume = _blocking(original.Provider.resume)
+    attach = _blocking(original.Provider.attach)
+    abandon = _blocking(original.Provider.abandon)
+    resubmit = _blocking(original.Provider.resubmit)
+    read_callback = _blocking(original.Provider.read_callback)
     account = _blocking(original.Provider.account)
     verify = _blocking(original.Provider.verify)
     close = _blocking(original.Provider.aclose)
@@ -170,3 +177,43 @@ class Provider:
 def get_provider(*args: Any, **kwargs: Any) -> Provider:
     """Return a blocking provider; the arguments are those of `onetake.get_provider`."""
     return Provider(opening.get_provider(*args, **kwargs))
+
+
+class OpenedJob:
+    """`onetake.opening.OpenedJob` without ``await``. Made by `onetake.sync.open_job`."""
+
+    def __init__(self, opened: opening.OpenedJob) -> None:
+        self.provider = Provider(opened.provider)
+        self.token = opened.token
+
+    def job(self) -> Job:
+        """Return the job as this ledger has it."""
+        return self.provider.job(self.token)
+
+    def wait(
+        self, *, timeout: float | None = None, on_update: OnUpdate | None = None
+    ) -> GenerationResult:
+        """Wait until it is delivered."""
+        return self.provider.wait(self.token, timeout=timeout, on_update=on_update)
+
+    def cancel(self) -> bool:
+        """Ask the vendor to stop it."""
+        return self.provider.cancel(self.token)
+
+    def __enter__(self) -> OpenedJob:
+        self.provider.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.provider.__exit__(kind, error, trace)
+
+
+@functools.wraps(opening.open_job)
+def open_job(token: str, **arguments: Any) -> OpenedJob:
+    """Go on with a job from its token; the arguments are those of `onetake.open_job`."""
+    return OpenedJob(opening.open_job(token, **arguments))

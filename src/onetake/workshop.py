@@ -20,12 +20,18 @@ from onetake.catalog import ProviderCard
 from onetake.clock import Clock
 from onetake.credentials import Credentials, check_characters, describe, resolve
 from onetake.driver import Charge, Driver, DriverContext
+from onetake.engine.admission import Admission
 from onetake.engine.bodies import BlobStore
+from onetake.engine.callbacks import CallbackReader
 from onetake.engine.delivery import Deliverer
 from onetake.engine.intents import IntentWriter
 from onetake.engine.journal import Journal
+from onetake.engine.reconciling import Reconciler
+from onetake.engine.reserving import Budget
 from onetake.engine.run import Engine
+from onetake.engine.settling import Settler
 from onetake.engine.submission import Submitter
+from onetake.engine.traffic import Traffic
 from onetake.engine.watching import Watcher
 from onetake.errors import AuthenticationError, ConfigurationError
 from onetake.ledger.records import Account
@@ -106,24 +112,52 @@ class Workshop:
         self._check_backend()
         transport = self._transport(clock)
         driver = self._driver(transport, clock)
-        journal = Journal(ledger, clock, owner, self.settings.lease, _announce)
-        blobs = BlobStore(self.settings.home / "blobs")
+        settings, window = self.settings, self.card.lost_seconds
+        journal = Journal(ledger, clock, owner, settings.lease, _announce)
+        blobs = BlobStore(settings.home / "blobs")
+        traffic = Traffic()
+        admission = Admission(driver, journal, clock, self.concurrency, window)
+        submitter = Submitter(driver, journal, admission, traffic, blobs, settings, clock)
+        watcher = Watcher(driver, journal, clock, self.card.look_batch, self._priced, traffic)
         return Engine(
             driver=driver,
             journal=journal,
-            intents=IntentWriter(driver, journal, self.account, blobs, clock),
-            submitter=Submitter(driver, journal, self.account, blobs, self.settings, clock),
-            watcher=Watcher(driver, journal, clock, self.card.look_batch, self._priced),
+            intents=IntentWriter(
+                driver, journal, self.account, blobs, clock, traffic, self._budget
+            ),
+            submitter=submitter,
+            reconciler=Reconciler(driver, journal, submitter, settings, clock, window),
+            watcher=watcher,
             deliverer=Deliverer(
                 driver,
                 journal,
                 transport,
-                self.settings.media_folder,
+                settings.media_folder,
                 clock,
-                self.settings.download_timeout,
+                settings.download_timeout,
+                traffic,
             ),
+            settler=Settler(driver, journal, clock),
+            callbacks=CallbackReader(driver, journal, submitter, watcher, self.account),
             clock=clock,
         )
+
+    @property
+    def concurrency(self) -> int | None:
+        """Slots of each bucket by the user's word: the option of that name, else the setting.
+
+        Raises:
+            ConfigurationError: it is not a whole number from 1.
+        """
+        given = self.options.get("concurrency", self.settings.concurrency)
+        if given is not None and (isinstance(given, bool) or given != int(given) or given < 1):
+            raise ConfigurationError(f"concurrency: {given!r} is not a whole number from 1.")
+        return given
+
+    @property
+    def _budget(self) -> Budget | None:
+        limit = self.settings.daily_budget
+        return None if limit is None else Budget(limit, self.environment)
 
     def _priced(self, charge: Charge) -> Charge:
         return priced(charge, self.card, self.region)

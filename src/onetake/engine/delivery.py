@@ -16,10 +16,11 @@ import anyio.to_thread
 import httpx
 
 from onetake.clock import Clock
-from onetake.driver import Driver, RemoteFile, Snapshot
+from onetake.driver import Driver, Missing, RemoteFile, Snapshot
 from onetake.engine import pacing
 from onetake.engine.journal import Journal
 from onetake.engine.measuring import measure
+from onetake.engine.traffic import Traffic
 from onetake.errors import DeliveryError, OnetakeError
 from onetake.files import sha256_of, sync_folder, temporary_name
 from onetake.http import build_client
@@ -35,6 +36,10 @@ class _Expired(Exception):
     """The link no longer works."""
 
 
+class _Lost(Exception):
+    """The vendor no longer has the file."""
+
+
 class Deliverer:
     """Downloads the outputs of finished jobs into the managed media folder."""
 
@@ -46,7 +51,9 @@ class Deliverer:
         folder: Path,
         clock: Clock,
         timeout: float,
+        traffic: Traffic,
     ) -> None:
+        self._traffic = traffic
         self._driver = driver
         self._journal = journal
         self._folder = folder
@@ -64,7 +71,11 @@ class Deliverer:
             DeliveryError: not possible now; the job stays ``succeeded``.
         """
         try:
-            artifacts = await self._fetch_all(record)
+            async with self._traffic.downloads:
+                artifacts = await self._fetch_all(record)
+        except _Lost as lost:
+            error = record.told(_gone(record, lost))
+            return await self._journal.move(record, "lost", delivery=Delivery.LOST, error=error)
         except (OnetakeError, OSError) as error:
             raise self._failed(record, error) from error
         return await self._journal.move(
@@ -84,6 +95,9 @@ class Deliverer:
         try:
             return [await self._fetch(item) for item in fresh]
         except _Expired as expired:
+            ends = [item.expires_at for item in fresh if item.expires_at is not None]
+            if ends and min(ends) < self._clock.now():
+                raise _Lost(f"its links ended ({expired})") from expired
             raise DeliveryError(f"the vendor's link no longer works ({expired}).") from expired
 
     async def _fresh_links(self, record: JobRecord) -> tuple[RemoteFile, ...]:
@@ -91,6 +105,8 @@ class Deliverer:
         answer = (await self._driver.look([task])).get(task.id)
         if isinstance(answer, Snapshot) and answer.outputs:
             return answer.outputs
+        if isinstance(answer, Missing) and answer.final:
+            raise _Lost("it no longer knows the task")
         raise DeliveryError("the vendor has finished the job but gives no link that works.")
 
     def _failed(self, record: JobRecord, error: Exception) -> DeliveryError:
@@ -165,6 +181,17 @@ class Deliverer:
     async def aclose(self) -> None:
         """Close the download client."""
         await self._client.aclose()
+
+
+def _gone(record: JobRecord, lost: _Lost) -> DeliveryError:
+    provider = record.account.provider
+    return DeliveryError(
+        f"job {record.id} was paid, but {provider} no longer has its file: {lost}.",
+        provider=provider,
+        job_id=record.id,
+        token=record.token,
+        retryable=False,
+    )
 
 
 def _size(path: Path) -> int:

@@ -7,6 +7,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -15,12 +17,14 @@ import sqlalchemy as sa
 
 from onetake.clock import Clock
 from onetake.driver import Driver, PreparedAsset
-from onetake.engine import bodies
+from onetake.engine import bodies, callbacks
 from onetake.engine.journal import Journal
+from onetake.engine.reserving import Budget
+from onetake.engine.traffic import Traffic
 from onetake.errors import KeyConflict, RequestError
 from onetake.fitting import FittedRequest
 from onetake.job import Delivery, Submission, new_job_id
-from onetake.ledger import store
+from onetake.ledger import spending, store
 from onetake.ledger.records import Account, JobRecord
 
 
@@ -32,6 +36,8 @@ class Intent:
         fitted: the request.
         estimate: its estimate as plain JSON.
         typical_seconds: usual run time in this environment.
+        reserve: what it may cost at most, in ``currency``; None: unknown.
+        currency: of the reserve, or None.
         retry: the key's ended job may be followed by a child.
         reuse: a delivered job that asked for exactly the same may be returned.
     """
@@ -39,6 +45,8 @@ class Intent:
     fitted: FittedRequest
     estimate: Mapping[str, Any]
     typical_seconds: float
+    reserve: Decimal | None = None
+    currency: str | None = None
     retry: bool = False
     reuse: bool = False
 
@@ -53,12 +61,16 @@ class IntentWriter:
         account: Account,
         blobs: bodies.BlobStore,
         clock: Clock,
+        traffic: Traffic,
+        budget: Budget | None,
     ) -> None:
         self._driver = driver
         self._journal = journal
         self._account = account
         self._blobs = blobs
         self._clock = clock
+        self._traffic = traffic
+        self._budget = budget
         self._verified = False
         self._verifying = anyio.Lock()
 
@@ -107,7 +119,7 @@ class IntentWriter:
     ) -> JobRecord | None:
         """Return a delivered twin, else one that is under way; bind the key to it."""
         twins = store.by_fingerprint(connection, account, fingerprint(intent.fitted))
-        delivered = [twin for twin in twins if twin.delivery is Delivery.DELIVERED]
+        delivered = [twin for twin in twins if _is_here(twin)]
         running = [
             twin
             for twin in twins
@@ -120,8 +132,12 @@ class IntentWriter:
         return chosen
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
-        fitted = intent.fitted
-        prepared = [await self._driver.prepare_asset(asset, fitted.card) for asset in fitted.assets]
+        proof = callbacks.new_proof()
+        fitted = _with_address(intent.fitted, job_id, proof)
+        async with self._traffic.uploads:
+            prepared = [
+                await self._driver.prepare_asset(asset, fitted.card) for asset in fitted.assets
+            ]
         submission = self._driver.prepare(fitted, job_id, prepared)
         await anyio.to_thread.run_sync(self._keep_blobs, prepared)
         stored = bodies.stored_form(dataclasses.asdict(dataclasses.replace(submission, body={})))
@@ -141,7 +157,10 @@ class IntentWriter:
             "typical_seconds": intent.typical_seconds,
             "submission": Submission.INTENT.value,
             "delivery": Delivery.PENDING.value,
+            "proof": proof,
             "estimate": dict(intent.estimate),
+            "reserved": None if intent.reserve is None else spending.millionths(intent.reserve),
+            "currency": intent.currency,
             "artifacts": [],
             "notes": [*fitted.notes, *submission.notes],
             "created_at": now,
@@ -161,17 +180,39 @@ class IntentWriter:
         if known is not None:
             return known, False
         account = store.account_id(connection, self._account)
+        if self._budget is not None:
+            store.lock_account(connection, account)
+            self._budget.check(connection, values["created_at"], intent.reserve, intent.currency)
         parent = None
         if intent.fitted.key is not None:
             parent = store.by_key(connection, account, intent.fitted.key)
             if parent is not None:
                 store.release_key(connection, parent.id)
         parent_id = None if parent is None else parent.id
-        store.insert(connection, {**values, "account_id": account, "parent_id": parent_id})
+        row = {**values, "account_id": account, "parent_id": parent_id}
+        if not store.insert(connection, row):
+            winner = self._find(connection, intent)
+            assert winner is not None
+            return winner, False
         store.note(connection, job_id, values["created_at"], "intended", {})
         record = store.get(connection, job_id)
         assert record is not None
         return record, True
+
+
+def _is_here(twin: JobRecord) -> bool:
+    """Say whether a job's files are still where they were delivered to."""
+    paths = [Path(item["path"]) for item in twin.artifacts]
+    return twin.delivery is Delivery.DELIVERED and all(path.is_file() for path in paths)
+
+
+def _with_address(fitted: FittedRequest, job_id: str, proof: str) -> FittedRequest:
+    """Let the callback's address tell whose it is."""
+    url = fitted.parameters.get("callback_url")
+    if url is None:
+        return fitted
+    told = {**fitted.parameters, "callback_url": callbacks.address(str(url), job_id, proof)}
+    return dataclasses.replace(fitted, parameters=told)
 
 
 def _encoded(body: Any, blobs: bodies.BlobStore) -> bytes:

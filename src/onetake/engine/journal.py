@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from onetake.clock import Clock
+from onetake.engine.traffic import Signal
 from onetake.errors import RequestError
-from onetake.job import JobState
-from onetake.ledger import store
+from onetake.job import JobState, Submission, TaskStatus
+from onetake.ledger import slots, spending, store
 from onetake.ledger.records import JobRecord
 
 log = logging.getLogger("onetake.jobs")
 Announce = Callable[[dict[str, Any]], None]
+Also = Callable[[sa.Connection, JobRecord], None]
+"""Work in the same transaction; what it raises undoes the whole step."""
 
 
 class Overtaken(Exception):
@@ -33,6 +37,7 @@ class Journal:
         owner: this worker's name in the ledger.
         lease: seconds that a claim holds without a sign of life.
         announce: hears every event, after it is on disk.
+        slot_freed: given whenever a job gives back its slots.
     """
 
     ledger: store.Ledger
@@ -40,6 +45,7 @@ class Journal:
     owner: str
     lease: float
     announce: Announce
+    slot_freed: Signal = field(default_factory=Signal)
 
     async def get(self, job_id: str) -> JobRecord:
         """Return a job.
@@ -56,11 +62,22 @@ class Journal:
         return record
 
     async def move(
-        self, seen: JobRecord, event: str, *, any_owner: bool = False, **values: Any
+        self,
+        seen: JobRecord,
+        event: str,
+        *,
+        any_owner: bool = False,
+        also: Also | None = None,
+        **values: Any,
     ) -> JobRecord:
         """Change a job that is ours and still as it was seen; return it as it is now.
 
-        ``any_owner`` is for a fact that is true whoever owns the job: the vendor's task id.
+        Args:
+            seen: the job as it was read.
+            event: name for the audit trail.
+            any_owner: for a fact that is true whoever owns the job: the vendor's task id.
+            also: more work in the same transaction, once the job is changed.
+            **values: columns.
 
         Raises:
             Overtaken: another worker changed it first; nothing was changed here.
@@ -70,20 +87,26 @@ class Journal:
             seen = replace(seen, owner=self.owner)
 
         def work(connection: sa.Connection) -> JobRecord | None:
-            changes = {"updated_at": now, **values}
+            changes = {"updated_at": now, **_settled(values), **values}
             if not store.move(connection, seen, changes):
                 return None
-            record = store.get(connection, seen.id)
-            if record is not None and record.state.ended and record.ended_at is None:
+            record = store.existing(connection, seen.id)
+            if not holds_slots(record):
+                slots.leave(connection, record.id)
+            if also is not None:
+                also(connection, record)
+            if record.state.ended and record.ended_at is None:
                 done = {"ended_at": now, "owner": None, "lease_until": None}
                 store.move(connection, record, done)
-                record = store.get(connection, seen.id)
+                record = store.existing(connection, seen.id)
             store.note(connection, seen.id, now, event, _detail(values))
             return record
 
         record = await self.ledger.run(work)
         if record is None:
             raise Overtaken(seen.id)
+        if not holds_slots(record):
+            self.slot_freed.give()
         self.tell(record, event, seen.state)
         return record
 
@@ -118,11 +141,31 @@ class Journal:
             "task_id": record.task_id,
             "at": record.updated_at,
         }
-        log.info("%(event)s %(job_id)s %(from)s → %(to)s", message)
+        log.info("%(event)s %(job_id)s %(from)s → %(to)s", message, extra={"onetake": message})
         try:
             self.announce(message)
         except Exception:
             log.exception("a plugin failed on the event %s of job %s", event, record.id)
+
+
+def holds_slots(record: JobRecord) -> bool:
+    """Say whether a job may be unfinished at the vendor."""
+    if record.submission is Submission.ACCEPTED:
+        return record.task in (None, TaskStatus.QUEUED, TaskStatus.RUNNING)
+    return record.submission in (Submission.SENDING, Submission.UNKNOWN)
+
+
+def _settled(values: dict[str, Any]) -> dict[str, Any]:
+    """Return what becomes of the reserve: the vendor's figure, or nothing if nothing is charged."""
+    if values.get("submission") in (Submission.REFUSED, Submission.ABANDONED):
+        return {"reserved": 0}
+    actual = values.get("actual")
+    if actual is not None and actual["amount"] is not None:
+        amount = spending.millionths(Decimal(actual["amount"]))
+        return {"reserved": amount, "currency": actual["currency"]}
+    if values.get("task") is not None and (values.get("error") or {}).get("billed") == "no":
+        return {"reserved": 0}
+    return {}
 
 
 def _detail(values: dict[str, Any]) -> dict[str, Any]:

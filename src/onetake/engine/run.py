@@ -18,9 +18,12 @@ import anyio
 
 from onetake.clock import Clock
 from onetake.driver import Driver
+from onetake.engine.callbacks import CallbackReader
 from onetake.engine.delivery import Deliverer
 from onetake.engine.intents import Intent, IntentWriter
 from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.reconciling import Reconciler
+from onetake.engine.settling import Settler
 from onetake.engine.shielding import uncancelled
 from onetake.engine.submission import Submitter
 from onetake.engine.watching import OnUpdate, Watcher
@@ -59,14 +62,20 @@ class Engine:
         journal: Journal,
         intents: IntentWriter,
         submitter: Submitter,
+        reconciler: Reconciler,
         watcher: Watcher,
         deliverer: Deliverer,
+        settler: Settler,
+        callbacks: CallbackReader,
         clock: Clock,
     ) -> None:
         self.driver = driver
         self.journal = journal
+        self.settler = settler
+        self.callbacks = callbacks
         self._intents = intents
         self._submitter = submitter
+        self._reconciler = reconciler
         self._watcher = watcher
         self._deliverer = deliverer
         self._clock = clock
@@ -136,7 +145,7 @@ class Engine:
             if step == "send":
                 await self._submitter.send(current, deadline)
             elif step == "reconcile":
-                await self._submitter.reconcile(current, deadline)
+                await self._reconciler.reconcile(current, deadline)
             else:
                 with self._until(deadline):
                     await self._deliver(current)
@@ -203,7 +212,13 @@ def once_each(on_update: OnUpdate | None) -> OnUpdate:
 
 def ended(record: JobRecord) -> JobRecord:
     """Return a job that did not fail; raise the failure of one that did."""
-    bad = (JobState.FAILED, JobState.REFUSED, JobState.CANCELLED, JobState.ABANDONED)
+    bad = (
+        JobState.FAILED,
+        JobState.REFUSED,
+        JobState.CANCELLED,
+        JobState.ABANDONED,
+        JobState.LOST,
+    )
     if record.state not in bad:
         return record
     if record.error is None:
@@ -219,6 +234,15 @@ def ended(record: JobRecord) -> JobRecord:
 
 def timed_out(record: JobRecord) -> JobTimeout:
     """Return the error for a caller whose patience ended."""
+    if record.submission is Submission.INTENT:
+        return JobTimeout(
+            f"job {record.id} was not sent yet: the account has no free slot.",
+            provider=record.account.provider,
+            job_id=record.id,
+            task_state="not_created",
+            billed="no",
+            hint=f"`onetake jobs wait {record.id}` sends it as soon as there is one.",
+        )
     return JobTimeout(
         f"job {record.id} is {record.state.value}; it goes on at the vendor.",
         provider=record.account.provider,

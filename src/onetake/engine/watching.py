@@ -18,13 +18,13 @@ from onetake.clock import Clock
 from onetake.driver import Charge, Driver, LookError, Missing, Snapshot, Task
 from onetake.engine import pacing
 from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.traffic import Traffic
 from onetake.errors import JobFailed, OnetakeError, ProviderUnavailable
 from onetake.job import Job, Submission, TaskStatus
 from onetake.ledger.records import JobRecord
 
 log = logging.getLogger("onetake.engine")
 OnUpdate = Callable[[Job], object]
-CONCURRENT_LOOKS = 16
 MISSING_LOOKS, MISSING_SECONDS = 5, 30.0
 """So many looks in a row, over so many seconds, without the task: the wait ends, the job stays."""
 
@@ -66,7 +66,9 @@ class Watcher:
         clock: Clock,
         batch: int,
         priced: Callable[[Charge], Charge],
+        traffic: Traffic,
     ) -> None:
+        self._traffic = traffic
         self._priced = priced
         self._driver = driver
         self._journal = journal
@@ -135,6 +137,13 @@ class Watcher:
             await self._wake.wait()
             group.cancel_scope.cancel()
 
+    def nudge(self, job_id: str) -> None:
+        """Look at a job now: a callback says that something happened."""
+        for waiter in self._open():
+            if waiter.record.id == job_id:
+                waiter.next_look = self._clock.now()
+                self._wake.set()
+
     def _open(self) -> list[Waiter]:
         return [waiter for waiter in self._waiters if not waiter.ended]
 
@@ -159,10 +168,9 @@ class Watcher:
 
     async def _look(self, tasks: Sequence[Task]) -> Mapping[str, Snapshot | Missing | LookError]:
         answers: dict[str, Snapshot | Missing | LookError] = {}
-        limiter = anyio.CapacityLimiter(CONCURRENT_LOOKS)
 
         async def one(batch: Sequence[Task]) -> None:
-            async with limiter:
+            async with self._traffic.looks:
                 try:
                     answers.update(await self._driver.look(batch))
                 except OnetakeError as error:

@@ -31,6 +31,11 @@ class Account:
     environment: str
     name: str = "default"
 
+    @property
+    def place(self) -> str:
+        """Where its tasks are known: the host, and which sandbox stands for it."""
+        return self.host if self.environment == "live" else f"{self.host}@{self.environment}"
+
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
@@ -52,6 +57,7 @@ class JobRecord:
     submission: Submission
     task: TaskStatus | None
     delivery: Delivery
+    proof: str | None
     owner: str | None
     lease_until: float | None
     task_id: str | None
@@ -60,6 +66,8 @@ class JobRecord:
     position: int | None
     estimate: Mapping[str, Any] | None
     actual: Mapping[str, Any] | None
+    reserved: int | None
+    currency: str | None
     artifacts: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     error: Mapping[str, Any] | None
@@ -68,6 +76,7 @@ class JobRecord:
     sent_at: float | None
     accepted_at: float | None
     ended_at: float | None
+    pruned_at: float | None
 
     @property
     def state(self) -> JobState:
@@ -94,14 +103,18 @@ class JobRecord:
 
     @property
     def token(self) -> str | None:
-        """The portable token, once there is a task."""
-        if self.task_ref is None:
+        """The portable token, once something may have been sent."""
+        if self.task_ref is None and self.sent_at is None:
             return None
-        task = self.vendor_task
-        account = self.account
-        host = account.host if account.environment == "live" else account.environment
+        task = dict(self.task_ref or {})
         token = JobToken(
-            account.provider, host, task.route, task.id, self.id, self.model, dict(self.task_ref)
+            provider=self.account.provider,
+            host=self.account.place,
+            route=str(task.get("route", "")),
+            task_id=str(task.get("id", "")),
+            job_id=self.id,
+            model=self.model,
+            task=task,
         )
         return str(token)
 

@@ -6,6 +6,7 @@ Functions that take a connection run inside the writer's transaction; compose th
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from onetake.job import (
     SUBMISSION_STEPS,
     TASK_STEPS,
     Delivery,
+    JobToken,
     Submission,
     TaskStatus,
 )
@@ -28,7 +30,6 @@ from onetake.ledger.tables import accounts, events, jobs
 from onetake.ledger.writer import Writer, as_ledger_error, finished
 
 T = TypeVar("T")
-_BUSY_MILLISECONDS = 30_000
 
 
 class Ledger:
@@ -36,10 +37,12 @@ class Ledger:
 
     Args:
         url: SQLAlchemy URL; SQLite files are created on first use.
+        timeout: seconds to wait while another program keeps it locked.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, timeout: float = 30.0) -> None:
         self.url = url
+        self._timeout = timeout
         self._writer = Writer(self._connect)
         self._engine: sa.Engine | None = None
 
@@ -70,9 +73,12 @@ class Ledger:
         url = sa.make_url(self.url)
         try:
             if url.get_backend_name() == "sqlite":
-                self._engine = _sqlite_engine(url)
+                self._engine = _sqlite_engine(url, self._timeout)
             else:
-                self._engine = sa.create_engine(url, pool_pre_ping=True)
+                wait = f"-c lock_timeout={int(self._timeout * 1000)}"
+                self._engine = sa.create_engine(
+                    url, connect_args={"options": wait, "connect_timeout": int(self._timeout) or 1}
+                )
             connection = self._engine.connect()
             try:
                 with connection.begin():
@@ -100,10 +106,11 @@ def _cannot_open(label: str, error: Exception) -> LedgerError:
     )
 
 
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
+def _sqlite_engine(url: sa.URL, timeout: float) -> sa.Engine:
     if url.database and url.database != ":memory:":
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": 30})
+    # the timeout is SQLite's busy_timeout, of this connection
+    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": timeout})
     sa.event.listen(engine, "connect", _sqlite_settings)
     sa.event.listen(engine, "begin", _sqlite_begin)
     return engine
@@ -113,7 +120,6 @@ def _sqlite_settings(connection: sqlite3.Connection, _: object) -> None:
     """Set what makes a commit survive a power cut; a test reads these back."""
     connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
@@ -132,18 +138,35 @@ _joined = sa.select(
 def account_id(connection: sa.Connection, account: Account) -> int:
     """Return the id of an account, creating it on first use."""
     values = {name: getattr(account, name) for name in _ACCOUNT_COLUMNS}
-    known = connection.execute(sa.select(accounts.c.id).filter_by(**values)).scalar()
-    if known is not None:
-        return int(known)
-    inserted = connection.execute(accounts.insert().values(**values)).inserted_primary_key
-    assert inserted is not None
-    return int(inserted[0])
+    wanted = sa.select(accounts.c.id).filter_by(**values)
+    known = connection.execute(wanted).scalar()
+    if known is None:
+        with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
+            # another process may do the same at this moment
+            connection.execute(accounts.insert().values(**values))
+        known = connection.execute(wanted).scalar_one()
+    return int(known)
+
+
+def lock_account(connection: sa.Connection, account: int) -> None:
+    """Let no other process count or change this account's jobs until the transaction ends.
+
+    SQLite's transactions exclude each other anyway.
+    """
+    connection.execute(sa.select(accounts.c.id).filter_by(id=account).with_for_update())
 
 
 def get(connection: sa.Connection, job_id: str) -> JobRecord | None:
     """Return a job by our id."""
     row = connection.execute(_joined.where(jobs.c.id == job_id)).mappings().first()
     return None if row is None else record_of(row)
+
+
+def existing(connection: sa.Connection, job_id: str) -> JobRecord:
+    """Return a job that is known to be there: rows of jobs are never deleted."""
+    record = get(connection, job_id)
+    assert record is not None
+    return record
 
 
 def find(connection: sa.Connection, job_id: str) -> JobRecord:
@@ -177,6 +200,27 @@ def by_fingerprint(connection: sa.Connection, account: int, fingerprint: str) ->
     return [record_of(row) for row in connection.execute(wanted).mappings()]
 
 
+def holders(connection: sa.Connection, account: int, task_ids: Sequence[str]) -> set[str]:
+    """Return those of the vendor's task ids that belong to a job already."""
+    wanted = sa.select(jobs.c.task_id).where(
+        jobs.c.account_id == account, jobs.c.task_id.in_(task_ids)
+    )
+    return set(connection.execute(wanted).scalars())
+
+
+def unknown_twins(connection: sa.Connection, record: JobRecord, window: float) -> list[str]:
+    """Return other jobs whose equal body was sent about then, and whose outcome is unknown too."""
+    sent = record.sent_at or 0.0
+    wanted = sa.select(jobs.c.id).where(
+        jobs.c.account_id == record.account_id,
+        jobs.c.body_sha256 == record.body_sha256,
+        jobs.c.id != record.id,
+        jobs.c.submission.in_((Submission.SENDING.value, Submission.UNKNOWN.value)),
+        jobs.c.sent_at.between(sent - window, sent + window),
+    )
+    return list(connection.execute(wanted).scalars())
+
+
 def listed(
     connection: sa.Connection,
     *,
@@ -195,9 +239,66 @@ def listed(
     return [record_of(row) for row in connection.execute(wanted).mappings()]
 
 
-def insert(connection: sa.Connection, values: Mapping[str, Any]) -> None:
-    """Write the intent."""
-    connection.execute(jobs.insert().values(**values))
+def insert(connection: sa.Connection, values: Mapping[str, Any]) -> bool:
+    """Write the intent; False if another process holds its key since a moment ago."""
+    try:
+        with connection.begin_nested():
+            connection.execute(jobs.insert().values(**values))
+    except sa.exc.IntegrityError:
+        if values.get("key") is None:
+            raise
+        return False
+    return True
+
+
+def adopt(connection: sa.Connection, account: Account, token: JobToken, now: float) -> str:
+    """Return the id of a token's job, writing down what the token says if it is not known here.
+
+    Raises:
+        RequestError: the token names no task, and this ledger does not have the job.
+    """
+    if get(connection, token.job_id) is not None:
+        return token.job_id
+    if not token.task_id:
+        raise RequestError(
+            "token: its job was not accepted when the token was made, and this ledger does not "
+            "have it.",
+            hint="Go on with it where it was made.",
+        )
+    owner = account_id(connection, account)
+    known = connection.execute(
+        sa.select(jobs.c.id).where(jobs.c.account_id == owner, jobs.c.task_id == token.task_id)
+    ).scalar()
+    if known is not None:
+        return str(known)
+    insert(connection, {**_adopted(token, now), "account_id": owner})
+    note(connection, token.job_id, now, "adopted", {"task_id": token.task_id})
+    return token.job_id
+
+
+def _adopted(token: JobToken, now: float) -> dict[str, Any]:
+    return {
+        "id": token.job_id,
+        "key": None,
+        "key_current": True,
+        "model": token.model,
+        "fingerprint": "",
+        "request": {},
+        "submission_body": {},
+        "body_sha256": "",
+        "resend": "none",
+        "typical_seconds": 60.0,
+        "submission": Submission.ACCEPTED.value,
+        "task": TaskStatus.QUEUED.value,
+        "delivery": Delivery.PENDING.value,
+        "task_id": token.task_id,
+        "task_ref": dict(token.task),
+        "artifacts": [],
+        "notes": ["taken over by its token; the request is in another ledger"],
+        "created_at": now,
+        "updated_at": now,
+        "accepted_at": now,
+    }
 
 
 def bind_key(connection: sa.Connection, job_id: str, key: str) -> None:

@@ -36,6 +36,8 @@ jobs = sa.Table(
     sa.Column("submission", sa.String(16), nullable=False),
     sa.Column("task", sa.String(16)),
     sa.Column("delivery", sa.String(16), nullable=False),
+    # what a callback must show to be believed
+    sa.Column("proof", sa.String(64)),
     # who works on it
     sa.Column("owner", sa.String(64)),
     sa.Column("lease_until", sa.Float),
@@ -47,6 +49,8 @@ jobs = sa.Table(
     # money
     sa.Column("estimate", sa.JSON),
     sa.Column("actual", sa.JSON),
+    sa.Column("reserved", sa.BigInteger),  # millionths of the currency; null: price unknown
+    sa.Column("currency", sa.String(8)),
     # what came of it
     sa.Column("artifacts", sa.JSON, nullable=False),
     sa.Column("notes", sa.JSON, nullable=False),
@@ -57,6 +61,7 @@ jobs = sa.Table(
     sa.Column("sent_at", sa.Float),
     sa.Column("accepted_at", sa.Float),
     sa.Column("ended_at", sa.Float),
+    sa.Column("pruned_at", sa.Float),
 )
 sa.Index(
     "one_job_per_key",
@@ -69,6 +74,27 @@ sa.Index(
 sa.Index("jobs_by_state", jobs.c.account_id, jobs.c.submission, jobs.c.task, jobs.c.delivery)
 sa.Index("jobs_by_fingerprint", jobs.c.account_id, jobs.c.fingerprint)
 sa.Index("jobs_by_task", jobs.c.account_id, jobs.c.task_id)
+sa.Index("jobs_by_body", jobs.c.account_id, jobs.c.body_sha256)
+sa.Index("jobs_by_spend", jobs.c.currency, jobs.c.created_at)
+
+job_slots = sa.Table(
+    "job_slots",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("bucket", sa.String(255), primary_key=True),
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), nullable=False),
+    sa.Column("weight", sa.Integer, nullable=False),
+)
+sa.Index("slots_by_bucket", job_slots.c.account_id, job_slots.c.bucket)
+
+buckets = sa.Table(
+    "buckets",
+    metadata,
+    sa.Column("account_id", sa.ForeignKey("accounts.id"), primary_key=True),
+    sa.Column("bucket", sa.String(255), primary_key=True),
+    sa.Column("slots", sa.Integer, nullable=False),
+    sa.Column("learned_at", sa.Float, nullable=False),
+)
 
 events = sa.Table(
     "events",

@@ -22,6 +22,8 @@ from onetake.errors import LedgerError, OnetakeError
 T = TypeVar("T")
 Work = Callable[[sa.Connection], Any]
 _BATCH = 500
+_ATTEMPTS = 10
+"""How often work is run that PostgreSQL refused because two processes locked crosswise."""
 
 
 class Writer:
@@ -69,9 +71,12 @@ class Writer:
             try:
                 if connection is None:
                     connection = self._connect()
-                _run_batch(connection, batch)
+                _run_all(connection, batch)
             except Exception as error:  # noqa: BLE001 - every waiter must hear of it
                 _fail(batch, error)
+                if connection is not None and connection.invalidated:
+                    connection.close()  # the server went away: connect anew next time
+                    connection = None
         if connection is not None:
             connection.close()
 
@@ -89,20 +94,43 @@ class Writer:
         return batch, True
 
 
-def _run_batch(connection: sa.Connection, batch: list[tuple[Work, Future[Any]]]) -> None:
+def _run_all(connection: sa.Connection, batch: list[tuple[Work, Future[Any]]]) -> None:
+    """Run a batch; what only met another process's locks is run again."""
+    for attempt in range(_ATTEMPTS):
+        batch = _run_batch(connection, batch, last=attempt + 1 == _ATTEMPTS)
+        if not batch:
+            return
+
+
+def _run_batch(
+    connection: sa.Connection, batch: list[tuple[Work, Future[Any]]], *, last: bool
+) -> list[tuple[Work, Future[Any]]]:
+    """Run a batch in one transaction; return the work that is to be tried again."""
+    again: list[tuple[Work, Future[Any]]] = []
     outcomes: list[tuple[Future[Any], Any, Exception | None]] = []
     with connection.begin():
         for work, future in batch:
             try:
                 with connection.begin_nested():
                     outcomes.append((future, work(connection), None))
-            except Exception as failure:  # noqa: BLE001 - belongs to this waiter alone
-                outcomes.append((future, None, failure))
+            except Exception as failure:
+                if connection.invalidated:
+                    raise
+                if _met_locks(failure) and not last:
+                    again.append((work, future))
+                else:
+                    outcomes.append((future, None, failure))
     for future, result, error in outcomes:
         if error is None:
             future.set_result(result)
         else:
             future.set_exception(as_ledger_error(error))
+    return again
+
+
+def _met_locks(error: Exception) -> bool:
+    """Say whether PostgreSQL broke a deadlock by refusing this piece of work."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in ("40P01", "40001")
 
 
 def _fail(batch: list[tuple[Work, Future[Any]]], error: Exception) -> None:

@@ -16,6 +16,7 @@ from onetake.driver import (
     Driver,
     DriverContext,
     LookError,
+    LostSubmission,
     Missing,
     PreparedAsset,
     Snapshot,
@@ -37,6 +38,9 @@ from onetake_fal.client import Client, VendorAnswer, accepted_id
 
 START_TIMEOUT = 3600.0
 """Seconds that a request may wait in fal's queue before it is given up there, unbilled."""
+
+LISTED_PAGES = 20
+"""Pages of 100 requests that one search for a lost one reads at most."""
 
 _NOBODY = "00000000-0000-7000-8000-000000000000"
 _GONE = (404, 410)
@@ -164,6 +168,34 @@ class FalDriver(Driver):
             charge=_charge(response),
             raw=payload if isinstance(payload, dict) else {"result": payload},
         )
+
+    async def locate(self, lost: LostSubmission) -> Sequence[Task]:
+        """Ask fal's platform for requests with exactly this body, sent about then.
+
+        Facts: platform API 2026-08-21. Requests are listed by the time at which they ended;
+        whether unfinished ones are is not documented, so an empty answer proves nothing yet.
+        """
+        listed: list[Mapping[str, Any]] = []
+        cursor: str | None = None
+        try:
+            for _ in range(LISTED_PAGES):
+                query = wire.listing_query(lost, cursor)
+                response = await self._client.http.get(wire.LISTING_URL, params=query)
+                answer = response.json()
+                listed += answer["items"]
+                cursor = answer.get("next_cursor")
+                if not cursor:
+                    break
+        except VendorAnswer as answer:
+            raise errors.platform_refusal(answer.response.status_code, answer.payload) from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            unreadable = f"fal's list of requests could not be read ({error!r})."
+            raise ProviderUnavailable(unreadable, provider="fal") from error
+        return wire.matching(listed, lost)
+
+    def read_callback(self, body: bytes) -> str | None:
+        """Read the request id from a webhook's body."""
+        return wire.called_request(body)
 
     async def cancel(self, task: Task) -> bool:
         """Ask fal to remove or stop a request; False if it had finished."""

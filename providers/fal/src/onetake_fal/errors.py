@@ -175,4 +175,20 @@ def refusal(status: int, payload: Any, *, retry_after: float | None = None) -> O
     return ProviderUnavailable(f"fal answered HTTP {status} ({text}).", **fields)
 
 
+def platform_refusal(status: int, payload: Any) -> OnetakeError:
+    """Return the error of an answer of fal's platform API that is not a success."""
+    detail = payload.get("error") if isinstance(payload, Mapping) else None
+    text = str(detail.get("message") if isinstance(detail, Mapping) else payload)[:300]
+    fields: dict[str, Any] = {"provider": "fal", "vendor_code": str(status), "vendor_message": text}
+    if status == 429:
+        return RateLimited(f"fal's platform: too many requests ({text}).", **fields)
+    if status in (401, 403):
+        return AuthenticationError(
+            f"fal's list of requests may not be read with this key ({text}).", **fields
+        )
+    if 400 <= status < 500:
+        return RequestError(f"fal's platform refused the question: {text}.", **fields)
+    return ProviderUnavailable(f"fal's platform answered HTTP {status} ({text}).", **fields)
+
+
 _MONEY = ("balance", "exhausted", "locked", "credit", "billing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from onetake.driver import (
     Driver,
     DriverContext,
     LookError,
+    LostSubmission,
     Missing,
     PreparedAsset,
     Snapshot,
@@ -34,6 +36,7 @@ from onetake_kling.auth import Signer
 
 _CLOCK_CODES = (1003, 1004)
 _MONTH = 30 * 86_400
+_PACK_SLOTS = re.compile(r"-(\d+)Con-")
 
 
 class KlingDriver(Driver):
@@ -130,18 +133,23 @@ class KlingDriver(Driver):
                 return Missing()
             return LookError(error, getattr(error, "retry_after", None))
 
-    async def locate(self, job_id: str, submission: Submission) -> Task | None:
+    async def locate(self, lost: LostSubmission) -> Sequence[Task]:
         """Find a task by our id, which the vendor keeps unique in the account."""
-        if self._signer.has_api_key:
-            found = await self._read("/tasks", {"external_task_ids": job_id})
-            return wire.found_task(found, job_id, submission)
         try:
-            found = await self._read(f"{submission.path}/{job_id}")
-            return wire.found_task(found, job_id, submission)
+            if self._signer.has_api_key:
+                shown = await self._read("/tasks", {"external_task_ids": lost.job_id})
+            else:
+                shown = await self._read(f"{lost.submission.path}/{lost.job_id}")
         except OnetakeError as error:
             if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
-                return None
+                return ()
             raise
+        found = wire.found_task(shown, lost.job_id, lost.submission)
+        return () if found is None else (found,)
+
+    def read_callback(self, body: bytes) -> str | None:
+        """Read the task id from a callback of either generation."""
+        return wire.called_task(body)
 
     async def verify(self) -> None:
         """Read something free, so that a wrong key shows before anything is paid."""
@@ -164,14 +172,17 @@ class KlingDriver(Driver):
         """The vendor counts unfinished tasks by model version."""
         return [(wire.bucket(submission), 1)]
 
+    async def concurrency(self) -> int | None:
+        """Return the largest concurrency among the active packs, which is what counts.
+
+        The number stands in a pack's name only, as ``…-5Con-…`` (seen live by a third party,
+        2026-09); a name without it tells nothing.
+        """
+        told = [_PACK_SLOTS.search(pack["resource_pack_name"]) for pack in await self._packs()]
+        return max((int(match[1]) for match in told if match), default=None)
+
     async def account(self) -> Sequence[Balance]:
         """Return the packs with what is left of them."""
-        now = self.context.clock.now()
-        query = {
-            "start_time": str(int((now - 12 * _MONTH) * 1000)),
-            "end_time": str(int(now * 1000)),
-        }
-        data = await self._read("/account/costs", query) or {}
         return [
             Balance(
                 name=pack["resource_pack_name"],
@@ -179,6 +190,18 @@ class KlingDriver(Driver):
                 unit="units",
                 expires_at=pack["invalid_time"] / 1000,
             )
+            for pack in await self._packs()
+        ]
+
+    async def _packs(self) -> list[Mapping[str, Any]]:
+        now = self.context.clock.now()
+        query = {
+            "start_time": str(int((now - 12 * _MONTH) * 1000)),
+            "end_time": str(int(now * 1000)),
+        }
+        data = await self._read("/account/costs", query) or {}
+        return [
+            pack
             for pack in data.get("resource_pack_subscribe_infos", ())
             if pack.get("status") in ("online", "toBeOnline")
         ]

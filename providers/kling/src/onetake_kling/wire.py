@@ -8,6 +8,7 @@ Facts: vendor pages as of 2026-09-20 (`docs/providers/kling.md` lists them).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -215,6 +216,18 @@ def created_task(data: Any, sent: Submission) -> Task | None:
     if not isinstance(task_id, str) or not task_id:
         return None
     return Task(id=task_id, route=sent.route, path=sent.path)
+
+
+def called_task(body: bytes) -> str | None:
+    """Read the task id from a callback; both generations send the bare record."""
+    try:
+        record = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(record, Mapping):
+        return None
+    task_id = record.get("id") or record.get("task_id")
+    return task_id if isinstance(task_id, str) else None
 
 
 def snapshot(record: Mapping[str, Any]) -> Snapshot:

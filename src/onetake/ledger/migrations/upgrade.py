@@ -10,7 +10,9 @@ from onetake.errors import LedgerError
 
 _one_at_a_time = threading.Lock()  # Alembic's context belongs to the whole process
 
-HEAD = "0001"
+_LOCK = 0x6F6E6574616B65  # "onetake": one migration at a time in a PostgreSQL database
+
+HEAD = "0002"
 """Newest revision; a test compares it with the files."""
 
 
@@ -28,6 +30,9 @@ def upgrade(connection: sa.Connection, where: str) -> None:
     Raises:
         LedgerError: the ledger was written by a newer onetake.
     """
+    if connection.dialect.name == "postgresql":
+        # two processes may open a new ledger at the same moment; SQLite's BEGIN IMMEDIATE does it
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     revision = current_revision(connection)
     if revision == HEAD:
         return

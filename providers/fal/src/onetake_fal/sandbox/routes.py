@@ -18,6 +18,7 @@ from onetake.sandbox.app import own_url
 from onetake_fal.plugin import CARD
 from onetake_fal.sandbox import requests as fal_requests
 from onetake_fal.sandbox import schema
+from onetake_fal.sandbox.platform import Platform
 from onetake_fal.sandbox.storage import Storage
 
 KEY = "sandbox:sandbox"
@@ -36,6 +37,10 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
         for route in storage.rest_routes()
         if isinstance(route, Route)
     ]
+    platform = [
+        Route(route.path, keyed(route.endpoint, _unauthorised), methods=["GET"])
+        for route in Platform(sandbox).routes()
+    ]
     return [
         Mount(
             "/fal",
@@ -43,6 +48,7 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
                 Route("/queue/{path:path}", keyed(queue.serve), methods=["GET", "POST", "PUT"]),
                 Route("/run/{path:path}", keyed(queue.run), methods=["POST"]),
                 Mount("/rest", routes=rest),
+                Mount("/platform", routes=platform),
                 Mount("/cdn", routes=list(storage.cdn_routes())),
                 Route("/media/{id}/{name}", queue.media),
                 Route("/proxy", _to_target, methods=["GET", "POST", "PUT"]),
@@ -77,13 +83,23 @@ class _Forwarded(Response):
         )
 
 
-def keyed(handler: Handler) -> Handler:
+def _unauthorised() -> Response:
+    """The platform's own form of a refused key."""
+    error = {"type": "authorization_error", "message": "Invalid API key"}
+    return JSONResponse({"error": error}, 401)
+
+
+def _refused_key() -> Response:
+    return JSONResponse({"detail": "invalid key credentials"}, 401)
+
+
+def keyed(handler: Handler, refuse: Callable[[], Response] = _refused_key) -> Handler:
     """Let a handler run only for the sandbox's key."""
 
     async def checked(request: Request) -> Response:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme not in ("Key", "Bearer") or key.strip() != KEY:
-            return JSONResponse({"detail": "invalid key credentials"}, 401)
+            return refuse()
         return await handler(request)
 
     return checked

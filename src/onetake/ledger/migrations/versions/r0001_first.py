@@ -77,7 +77,7 @@ def upgrade() -> None:
         ["account_id", "key"],
         unique=True,
         sqlite_where=sa.text("key IS NOT NULL AND key_current = 1"),
-        postgresql_where=sa.text("key IS NOT NULL AND key_current = 1"),
+        postgresql_where=sa.text("key IS NOT NULL AND key_current"),
     )
     op.create_table(
         "events",
@@ -103,7 +103,7 @@ def downgrade() -> None:
         "one_job_per_key",
         table_name="jobs",
         sqlite_where=sa.text("key IS NOT NULL AND key_current = 1"),
-        postgresql_where=sa.text("key IS NOT NULL AND key_current = 1"),
+        postgresql_where=sa.text("key IS NOT NULL AND key_current"),
     )
     op.drop_index("jobs_by_task", table_name="jobs")
     op.drop_index("jobs_by_state", table_name="jobs")

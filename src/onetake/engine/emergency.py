@@ -1,0 +1,61 @@
+"""The last place for a paid task's id when the ledger cannot take it.
+
+It is written to standard error and to a file of its own; resuming the job reads the file back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from onetake.driver import Task
+from onetake.files import write_atomic
+
+log = logging.getLogger("onetake.engine")
+
+
+class EmergencyFolder:
+    """One file per job whose task id is not in the ledger yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._told: set[tuple[str, str]] = set()
+
+    def write(self, job_id: str, entry: dict[str, Any], reason: Exception) -> None:
+        """Tell a person and write the file; once for each task."""
+        told = (job_id, entry["task"]["id"])
+        if told in self._told:
+            return
+        self._told.add(told)
+        line = json.dumps({"job_id": job_id, **entry})
+        print(  # noqa: T201 - the last place left
+            f"onetake: PAID TASK NOT RECORDED ({reason}): {line}", file=sys.stderr
+        )
+        try:
+            write_atomic(self._path(job_id), line.encode())
+        except OSError as failure:
+            log.critical("the emergency file %s cannot be written: %s", self._path(job_id), failure)
+
+    def read(self, job_id: str) -> Task | None:
+        """Return the task that a file names for a job."""
+        try:
+            entry = json.loads(self._path(job_id).read_bytes())
+            return Task(**entry["task"])
+        except OSError:
+            return None
+        except (KeyError, TypeError, ValueError) as error:
+            log.warning("the emergency file %s is unreadable: %s", self._path(job_id), error)
+            return None
+
+    def settled(self, job_id: str) -> None:
+        """Remove the file: the ledger has it now."""
+        try:
+            self._path(job_id).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("the emergency file %s stays: %s", self._path(job_id), error)
+
+    def _path(self, job_id: str) -> Path:
+        return self._folder / f"{job_id}.json"
