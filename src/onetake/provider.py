@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -33,6 +32,7 @@ from onetake.engine.intents import Intent
 from onetake.engine.run import Engine, once_each
 from onetake.engine.settling import Settler
 from onetake.engine.watching import OnUpdate
+from onetake.engine.workers import new_worker
 from onetake.errors import ConfigurationError, OnetakeError
 from onetake.fitting import FittedRequest, fit
 from onetake.job import Job, JobToken, is_token, parse_token
@@ -421,8 +421,7 @@ class Provider:
         """Lend the engine of this event loop; close it when its last user leaves."""
         loop = anyio.lowlevel.current_token()
         if loop not in self._engines:
-            owner = secrets.token_hex(8)
-            engine = self._workshop.build(self._ledger, self._clock, owner)
+            engine = self._workshop.build(self._ledger, self._clock, new_worker())
             self._engines[loop] = (engine, 0)
         engine, users = self._engines[loop]
         self._engines[loop] = (engine, users + 1)

@@ -62,8 +62,7 @@ def generate(
     as_json: options.Json = False,
 ) -> int:
     """Generate one video or image, and pay for it once."""
-    import anyio
-
+    from onetake.cli import interrupt
     from onetake.opening import get_provider
 
     run = _Run(as_json)
@@ -81,14 +80,14 @@ def generate(
             mode=mode,
             audio=audio,
         )
-        _check_target(out, overwrite)
+        check_target(out, overwrite)
         chosen: Provider = get_provider(
             options.choose_provider(provider, model),
             region=region,
             sandbox=options.sandbox_argument(sandbox),
         )
         arguments = {"max_cost": _money(max_cost), "reuse": reuse, "retry": retry}
-        anyio.run(run.work, chosen, request, arguments, None if no_wait else timeout, no_wait)
+        interrupt.run(run.work, chosen, request, arguments, None if no_wait else timeout, no_wait)
     except KeyboardInterrupt:
         return run.interrupted()
     except (OnetakeError, ConfigurationError) as error:
@@ -131,7 +130,7 @@ class _Run:
         record = self._job.to_json()
         if out is not None and record["artifacts"]:
             try:
-                _copy(record["artifacts"], out)
+                copy_to(record["artifacts"], out)
             except OnetakeError as error:
                 return self.failed(error)
         if self._json:
@@ -152,8 +151,13 @@ class _Run:
         job = self._job
         if self._json and job is not None:
             output.print_json(job.to_json())
-        if job is None or job.state.value == "draft":
+        if job is None:
             output.hint("onetake: interrupted; nothing was sent.")
+        elif job.state.value == "draft":
+            output.hint(
+                f"onetake: interrupted; job {job.id} is written down but was not sent. `onetake "
+                f"jobs wait {job.id}` sends it, `onetake jobs abandon {job.id}` gives it up."
+            )
         else:
             output.hint(
                 f"\nonetake: stopped waiting. Job {job.id} is {job.state.value} and goes on; "
@@ -185,7 +189,7 @@ def _money(text: str | None) -> Any:
         raise RequestError(f"--max-cost: {text!r} is not an amount such as 0.50.") from None
 
 
-def _check_target(out: Path | None, overwrite: bool) -> None:
+def check_target(out: Path | None, overwrite: bool) -> None:
     """Refuse a place that cannot take the result, before anything is paid."""
     if out is None:
         return
@@ -198,7 +202,12 @@ def _check_target(out: Path | None, overwrite: bool) -> None:
         raise RequestError(f"-o: {out} exists.", hint="Choose another name, or add --overwrite.")
 
 
-def _copy(artifacts: list[dict[str, Any]], out: Path) -> None:
+def copy_to(artifacts: list[dict[str, Any]], out: Path) -> None:
+    """Copy delivered files to where the user wants them; the records then name the copies.
+
+    Raises:
+        OnetakeError: a copy cannot be written; the delivered files are untouched.
+    """
     from onetake.result import Artifact
 
     for number, record in enumerate(artifacts):

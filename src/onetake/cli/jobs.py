@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from onetake.cli import generate, options, output
-from onetake.errors import OnetakeError, RequestError
+from onetake.errors import ConfigurationError, OnetakeError, RequestError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from onetake.job import Job
-    from onetake.ledger.records import JobRecord
+    from onetake.ledger.records import Account, JobRecord
+    from onetake.provider import Provider
 
 T = TypeVar("T")
 app = typer.Typer(
     help="List, show and go on with jobs.", no_args_is_help=True, rich_markup_mode=None
 )
+JobOrToken = Annotated[
+    str, typer.Argument(metavar="ID", help="Job id, the beginning of it, or a job's token.")
+]
+Out = Annotated[Path | None, typer.Option("-o", "--output", help="Copy the result here.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Let -o replace a file that exists.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Job id, or the beginning of it.")]
 
 
@@ -80,66 +88,94 @@ def show(job_id: JobId, as_json: options.Json = False) -> None:
 
 @app.command()
 def wait(
-    job_id: JobId,
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait.")] = None,
+    job_id: JobOrToken,
+    timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait.")] = None,
+    out: Out = None,
+    overwrite: Overwrite = False,
     as_json: options.Json = False,
 ) -> int:
-    """Wait for a job and fetch its file."""
-    import anyio
+    """Wait for a job and fetch its file; a job that was not sent yet is sent."""
+    from onetake.cli import interrupt
 
-    from onetake.opening import provider_of
-
-    record = _find(job_id)
-    latest = record.job()
+    generate.check_target(out, overwrite)
+    provider, job_id = _opened(job_id)
+    latest: Job | None = None
 
     async def work() -> None:
         nonlocal latest
         with generate.progress(as_json) as show_progress:
-            async with provider_of(record.account) as provider:
-                result = await provider.wait(record.id, timeout=timeout, on_update=show_progress)
+            async with provider:
+                result = await provider.wait(job_id, timeout=timeout, on_update=show_progress)
                 latest = result.job
 
     try:
-        anyio.run(work)
+        interrupt.run(work)
+        assert latest is not None
+        record = latest.to_json()
+        if out is not None:
+            generate.copy_to(record["artifacts"], out)
     except OnetakeError as error:
         if as_json:
-            output.print_json(generate.failure(error, _find(record.id).job()))
+            output.print_json(generate.failure(error, _job_of(job_id)))
         output.complain(error)
         return output.exit_code(error)
     except KeyboardInterrupt:
-        output.hint(f"\nonetake: stopped waiting; job {record.id} goes on.")
+        output.hint(f"onetake: stopped waiting; come back with `onetake jobs wait {job_id}`.")
         return output.INTERRUPTED
     if as_json:
-        output.print_json(latest.to_json())
+        output.print_json(record)
     else:
-        generate.report(latest.to_json())
+        generate.report(record)
     return output.DONE
+
+
+def _opened(job_or_token: str) -> tuple[Provider, str]:
+    """Return the provider that knows a job, and the job's id, or its token if it is new here."""
+    from onetake.job import is_token
+    from onetake.opening import open_job, provider_of
+
+    if is_token(job_or_token):
+        return open_job(job_or_token).provider, job_or_token
+    record = _find(job_or_token)
+    return provider_of(record.account), record.id
+
+
+def _job_of(job_or_token: str) -> Job | None:
+    from onetake.job import is_token, parse_token
+
+    known = parse_token(job_or_token).job_id if is_token(job_or_token) else job_or_token
+    try:
+        return _find(known).job()
+    except RequestError:
+        return None
 
 
 @app.command()
 def resume(
-    job_id: Annotated[str | None, typer.Argument(metavar="[ID]")] = None,
+    job_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Job id, the beginning of it, or token.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open job.")] = False,
+    out: Out = None,
+    overwrite: Overwrite = False,
     as_json: options.Json = False,
 ) -> int:
     """Go on with jobs after a crash or an interruption."""
     from onetake.ledger import store
 
     if job_id is not None:
-        return wait(job_id, None, as_json)
+        return wait(job_id, None, out, overwrite, as_json)
     if not everything:
         raise RequestError("ID: name a job, or say --all.")
     records = _ask(lambda connection: store.listed(connection, open_only=True))
-    accounts = {record.account for record in records}
-    for account in sorted(accounts, key=str):
-        _resume_account(account)
+    codes = [_resume_account(account) for account in sorted({r.account for r in records}, key=str)]
     ended = [_find(record.id).job() for record in records]
     if as_json:
         output.print_json([job.to_json() for job in ended])
     else:
         rows = [(job.id, job.model, job.state.value) for job in ended]
         output.table(("job", "model", "state"), rows)
-    return _worst(ended)
+    return max([*codes, _worst(ended), _not_recorded()])
 
 
 def _worst(ended: list[Job]) -> int:
@@ -153,37 +189,44 @@ def _worst(ended: list[Job]) -> int:
     return max(codes)
 
 
-def _resume_account(account: Any) -> None:
-    import anyio
+def _not_recorded() -> int:
+    """Say which paid tasks still stand in emergency files only."""
+    from onetake.settings import load_settings
 
+    files = sorted((load_settings().home / "emergency").glob("*.json"))
+    for file in files:
+        output.hint(f"onetake: {file} names a paid task that belongs to no open job; look at it.")
+    return output.UNKNOWN if files else output.DONE
+
+
+def _resume_account(account: Account) -> int:
+    """Resume the jobs of one account; another one's trouble must not hold it up."""
+    from onetake.cli import interrupt
     from onetake.opening import provider_of
 
     async def work() -> None:
         async with provider_of(account) as provider:
             await provider.resume()
 
-    anyio.run(work)
+    try:
+        interrupt.run(work)
+    except (OnetakeError, ConfigurationError) as error:
+        output.complain(error)
+        return output.exit_code(error)
+    return output.DONE
 
 
 @app.command()
 def cancel(job_id: JobId, as_json: options.Json = False) -> int:
     """Ask the vendor to stop a job."""
-    import anyio
-
-    from onetake.opening import provider_of
-
     record = _find(job_id)
     if record.task_id is None:
         raise RequestError(
             f"job {record.id} is {record.state.value}: the vendor's id is not known, so it cannot "
-            "be cancelled."
+            "be cancelled.",
+            hint=f"`onetake jobs abandon {record.id}` gives up a job that was not sent.",
         )
-
-    async def work() -> bool:
-        async with provider_of(record.account) as provider:
-            return await provider.cancel(record.id)
-
-    taken = anyio.run(work)
+    taken = _with_provider(record, lambda provider: provider.cancel(record.id))
     if as_json:
         output.print_json(_find(record.id).job().to_json())
     elif taken:
@@ -196,12 +239,119 @@ def cancel(job_id: JobId, as_json: options.Json = False) -> int:
     return output.DONE if taken else output.FAILED
 
 
+@app.command()
+def attach(
+    job_id: JobId,
+    task: Annotated[str, typer.Option("--task", help="The vendor's id, from its own list.")],
+    as_json: options.Json = False,
+) -> int:
+    """Give a job whose outcome is unknown the task that you found for it."""
+    record = _find(job_id)
+    job = _with_provider(record, lambda provider: provider.attach(record.id, task))
+    return _settled(job, as_json, f"has the task {task} now; `onetake jobs wait {record.id}`.")
+
+
+@app.command()
+def abandon(job_id: JobId, as_json: options.Json = False) -> int:
+    """Give up a job that was not sent, or whose outcome is unknown."""
+    record = _find(job_id)
+    job = _with_provider(record, lambda provider: provider.abandon(record.id))
+    return _settled(job, as_json, "is abandoned; nothing was told the vendor.")
+
+
+@app.command()
+def resubmit(
+    job_id: JobId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: options.Json = False,
+) -> int:
+    """Send a job whose outcome is unknown once more, as a new job; asks, it may cost twice."""
+    record = _find(job_id)
+    price = _amount(record.job().estimate, "expected") or "an unknown amount"
+    question = (
+        f"{record.account.provider} may have job {record.id} already. Send it once more, for up "
+        f"to another {price}?"
+    )
+    if not yes and not _agreed(question):
+        output.hint("onetake: nothing was sent.")
+        return output.FAILED
+    job = _with_provider(record, lambda provider: provider.resubmit(record.id))
+    return _settled(job, as_json, f"takes its place; `onetake jobs wait {job.id}` sends it.")
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        float, typer.Option(min=0, help="Days since a job ended; younger ones are left alone.")
+    ] = 30.0,
+    media: Annotated[bool, typer.Option("--media", help="Delete delivered files too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """Forget prompts and input files of old jobs. What was paid for what stays known."""
+    import time
+
+    from onetake.ledger.store import Ledger
+    from onetake.pruning import prune as let_go
+    from onetake.settings import load_settings
+
+    settings, now = load_settings(), time.time()
+    ledger = Ledger(settings.ledger_url, settings.ledger_timeout)
+    try:
+        before = now - older_than * 86_400
+        plan = let_go(ledger, settings, before, now, media=media, really=False)
+        said = f"the inputs of {len(plan.jobs)} jobs and {len(plan.files)} files ({plan.bytes} B)"
+        if dry_run:
+            output.say(f"would go: {said}")
+            return output.DONE
+        if not yes and not _agreed(f"Let go of {said}?"):
+            return output.FAILED
+        let_go(ledger, settings, before, now, media=media, really=True)
+    finally:
+        ledger.close()
+    output.say(f"gone: {said}")
+    return output.DONE
+
+
+def _agreed(question: str) -> bool:
+    """Ask a person.
+
+    Raises:
+        RequestError: nobody is there to answer.
+    """
+    if not sys.stdin.isatty():
+        raise RequestError(f"--yes: {question} Nobody is there to answer; say --yes.")
+    return typer.confirm(question)
+
+
+def _with_provider(record: JobRecord, act: Callable[[Provider], Awaitable[T]]) -> T:
+    """Do something with the provider of a job."""
+    import anyio
+
+    from onetake.opening import provider_of
+
+    async def work() -> T:
+        async with provider_of(record.account) as provider:
+            return await act(provider)
+
+    return anyio.run(work)
+
+
+def _settled(job: Job, as_json: bool, what: str) -> int:
+    if as_json:
+        output.print_json(job.to_json())
+    else:
+        output.say(f"job {job.id} {what}")
+    return output.DONE
+
+
 def _ask(question: Callable[[sa.Connection], T]) -> T:
     """Ask the ledger something, without an event loop."""
     from onetake.ledger.store import Ledger
     from onetake.settings import load_settings
 
-    ledger = Ledger(load_settings().ledger_url)
+    settings = load_settings()
+    ledger = Ledger(settings.ledger_url, settings.ledger_timeout)
     try:
         return ledger.run_blocking(question)
     finally:

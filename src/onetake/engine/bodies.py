@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,7 +61,9 @@ class BlobStore:
     def keep(self, sha256: str, data: bytes) -> None:
         """Keep the bytes; they are there already if the same file was used before."""
         path = self._path(sha256)
-        if not path.exists():
+        if path.exists():
+            os.utime(path)  # in use again: not to be pruned
+        else:
             write_atomic(path, data)
 
     def read(self, sha256: str) -> bytes:

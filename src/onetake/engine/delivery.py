@@ -87,13 +87,14 @@ class Deliverer:
         )
 
     async def _fetch_all(self, record: JobRecord) -> list[Artifact]:
+        await anyio.to_thread.run_sync(self._clear_up, record.id)
         fresh = record.remote_files or await self._fresh_links(record)
         try:
-            return [await self._fetch(item) for item in fresh]
+            return [await self._fetch(item, record.id) for item in fresh]
         except _Expired:
             fresh = await self._fresh_links(record)
         try:
-            return [await self._fetch(item) for item in fresh]
+            return [await self._fetch(item, record.id) for item in fresh]
         except _Expired as expired:
             ends = [item.expires_at for item in fresh if item.expires_at is not None]
             if ends and min(ends) < self._clock.now():
@@ -119,9 +120,14 @@ class Deliverer:
             hint=f"Run `onetake jobs resume {record.id}` to fetch it.",
         )
 
-    async def _fetch(self, remote: RemoteFile) -> Artifact:
+    def _clear_up(self, job_id: str) -> None:
+        """Remove what a process that died while it downloaded left behind."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        part = temporary_name(self._folder / "download")
+        for part in self._folder.glob(f".{job_id}.*.part"):
+            part.unlink(missing_ok=True)
+
+    async def _fetch(self, remote: RemoteFile, job_id: str) -> Artifact:
+        part = temporary_name(self._folder / job_id)
         try:
             await self._download(remote, part)
             return await anyio.to_thread.run_sync(self._store, remote, part)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from onetake.clock import Clock
 from onetake.engine.traffic import Signal
+from onetake.engine.workers import is_gone
 from onetake.errors import RequestError
 from onetake.job import JobState, Submission, TaskStatus
 from onetake.ledger import slots, spending, store
@@ -113,9 +114,16 @@ class Journal:
     async def claim(self, job_id: str) -> JobRecord | None:
         """Become the job's owner; None while another worker is."""
         now = self.clock.now()
-        return await self.ledger.run(
-            lambda connection: store.claim(connection, job_id, self.owner, now, self.lease)
-        )
+
+        def work(connection: sa.Connection) -> JobRecord | None:
+            claimed = store.claim(connection, job_id, self.owner, now, self.lease)
+            record = claimed or store.get(connection, job_id)
+            if claimed is None and record is not None and is_gone(record.owner or ""):
+                store.release(connection, job_id, record.owner or "")
+                claimed = store.claim(connection, job_id, self.owner, now, self.lease)
+            return claimed
+
+        return await self.ledger.run(work)
 
     async def renew(self, job_ids: list[str]) -> None:
         """Give a sign of life."""

@@ -14,13 +14,18 @@ from onetake.ledger.tables import events, jobs
 _PRUNED: Mapping[str, Any] = {"$pruned": True}
 
 
+def bodies_before(connection: sa.Connection, before: float) -> list[str]:
+    """Return the ids of jobs that ended before a time and still have their inputs."""
+    old = sa.and_(jobs.c.ended_at < before, jobs.c.pruned_at.is_(None))
+    return list(connection.execute(sa.select(jobs.c.id).where(old)).scalars())
+
+
 def forget_bodies(connection: sa.Connection, before: float, now: float) -> list[str]:
     """Take the inputs out of jobs that ended before a time; return the jobs' ids.
 
     Prompt, body and links go; state, price, notes, hash and history stay.
     """
-    old = sa.and_(jobs.c.ended_at < before, jobs.c.pruned_at.is_(None))
-    found = list(connection.execute(sa.select(jobs.c.id).where(old)).scalars())
+    found = bodies_before(connection, before)
     gone = {"request": _PRUNED, "submission_body": _PRUNED, "outputs": None, "pruned_at": now}
     for job_id in found:
         connection.execute(jobs.update().where(jobs.c.id == job_id).values(**gone))
@@ -29,14 +34,14 @@ def forget_bodies(connection: sa.Connection, before: float, now: float) -> list[
     return found
 
 
-def media_of(connection: sa.Connection, before: float) -> tuple[set[Path], set[Path]]:
-    """Return the files of jobs that ended before a time, and those that other jobs need."""
+def media_before(connection: sa.Connection, before: float) -> set[Path]:
+    """Return the files of jobs that ended before a time, but for those of younger jobs."""
     old: set[Path] = set()
     needed: set[Path] = set()
     for ended_at, artifacts in connection.execute(sa.select(jobs.c.ended_at, jobs.c.artifacts)):
         paths = {Path(item["path"]) for item in artifacts or ()}
         (old if ended_at is not None and ended_at < before else needed).update(paths)
-    return old - needed, needed
+    return old - needed
 
 
 def blobs_in_use(connection: sa.Connection) -> set[str]:

@@ -83,6 +83,9 @@ def _control(sandbox: Sandbox) -> list[BaseRoute]:
     async def arm(request: Request) -> Response:
         return _arm(sandbox, await _object(request))
 
+    async def armed(request: Request) -> Response:
+        return JSONResponse(sandbox.faults.armed())
+
     return [
         Route("/", about),
         Route("/reset", reset, methods=["POST"]),
@@ -91,6 +94,7 @@ def _control(sandbox: Sandbox) -> list[BaseRoute]:
         Route("/jobs", jobs),
         Route("/advance", advance, methods=["POST"]),
         Route("/faults", arm, methods=["POST"]),
+        Route("/faults", armed),
     ]
 
 

@@ -3,8 +3,8 @@
 ``POST /_sandbox/faults {"match": {...}, "fault": NAME, "times": N}`` arms a fault for the next N
 requests that match. ``match`` may name ``method``, ``provider`` (first path segment) and ``path``
 (a part of the path). Faults that break the answer let the request be accepted first, because
-that is the case that costs money; ``drop_before_accept`` and ``http_NNN`` do not, unless
-``"after": true`` is given.
+that is the case that costs money; ``drop_before_accept``, ``stall_before_accept`` and
+``http_NNN`` do not, unless ``"after": true`` is given.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from onetake.clock import Clock
 
-BROKEN_ANSWERS = ("drop_after_accept", "reset", "stall", "half_body")
+BROKEN_ANSWERS = ("drop_after_accept", "reset", "stall", "stall_midway", "half_body")
 CHANGED_ANSWERS = ("bad_json", "nginx_502", "slow", "truncate_file")
-BEFORE = ("drop_before_accept", "expire_url")
+BEFORE = ("drop_before_accept", "stall_before_accept", "expire_url")
 FLAGS = ("fail_task",)
 ON_FILES = ("expire_url", "truncate_file")
 FILES = ("/cdn/", "/media/", "/files/")
@@ -88,6 +88,14 @@ class Faults:
         with self._lock:
             self._armed.append(fault)
 
+    def armed(self) -> list[dict[str, Any]]:
+        """Return the faults that have not been used up; one that is gone has happened."""
+        with self._lock:
+            return [
+                {"fault": fault.name, "match": dict(fault.match), "times": fault.times}
+                for fault in self._armed
+            ]
+
     def clear(self) -> None:
         """Disarm all."""
         with self._lock:
@@ -144,6 +152,8 @@ class FaultyApp:
         """Answer, or hang up, without the app having seen the request."""
         if fault.name == "drop_before_accept":
             raise ConnectionBroken("close")
+        if fault.name == "stall_before_accept":
+            raise ConnectionBroken("stall")
         if fault.name == "expire_url":
             await _answer(send, 403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
         else:
@@ -162,8 +172,9 @@ class FaultyApp:
         name = fault.name
         if name in ("drop_after_accept", "reset", "stall"):
             raise ConnectionBroken({"drop_after_accept": "close"}.get(name, name))
-        if name == "half_body":
-            raise ConnectionBroken("close", start, body[: len(body) // 2])
+        if name in ("half_body", "stall_midway"):
+            how = "close" if name == "half_body" else "stall"
+            raise ConnectionBroken(how, start, body[: len(body) // 2])
         if name == "bad_json":
             await _answer(send, 200, body[: max(1, len(body) - 2)], "application/json")
         elif name == "truncate_file":

@@ -34,6 +34,9 @@ class HangsUp:
 
 
 async def _break(broken: ConnectionBroken, receive: Receive, send: Send) -> None:
+    if broken.start is not None:
+        await send(broken.start)
+        await send({"type": "http.response.body", "body": broken.body, "more_body": True})
     if broken.how == "stall":
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -41,9 +44,6 @@ async def _break(broken: ConnectionBroken, receive: Receive, send: Send) -> None
     # uvicorn's send is a method of the request's cycle, which holds the transport; no public
     # way leads to it (uvicorn 0.54)
     transport: Any = getattr(getattr(send, "__self__", None), "transport", None)
-    if broken.start is not None:
-        await send(broken.start)
-        await send({"type": "http.response.body", "body": broken.body, "more_body": True})
     if transport is None:
         return
     if broken.how == "reset":

@@ -45,6 +45,10 @@ class SandboxServer:
         body = {"fault": fault, "times": times, "match": match, "after": after}
         self._client.post("/faults", json=body).raise_for_status()
 
+    def armed(self) -> list[dict[str, Any]]:
+        """Return the faults that have not been used up."""
+        return self._get("faults")
+
     def advance(self, seconds: float) -> None:
         """Move the sandbox's time ahead."""
         self._client.post("/advance", json={"seconds": seconds}).raise_for_status()

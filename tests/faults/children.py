@@ -1,0 +1,138 @@
+"""Child processes that run the real command line, and can be made to die."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from onetake import Job
+from onetake.ledger import store
+from onetake.ledger.records import JobRecord
+from onetake.ledger.store import Ledger
+from onetake.opening import provider_of
+from onetake.settings import Settings
+from onetake.testing import SandboxServer
+
+PLUGIN = Path(__file__).parent / "plugin"
+ONETAKE = [sys.executable, "-m", "onetake"]
+MODEL = "kling-v2.6-pro-text"
+HASTY = {
+    "ONETAKE_SUBMIT_PATIENCE": "2",
+    "ONETAKE_SUBMIT_TIMEOUT": "20",
+    "ONETAKE_SANDBOX_SECONDS_PER_JOB": "0.3",
+}
+
+
+class Home:
+    """A user's folder and ledger, a sandbox to talk to, and processes that use them."""
+
+    def __init__(self, folder: Path, server: SandboxServer, **environment: str) -> None:
+        self.folder = folder
+        self.server = server
+        self._environment = {**HASTY, **environment}
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """Return the environment of a child."""
+        path = os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        return {
+            **os.environ,
+            "ONETAKE_HOME": str(self.folder),
+            "ONETAKE_SANDBOX": self.server.url,
+            "PYTHONPATH": path,
+            **self._environment,
+            **more,
+        }
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the command line."""
+        return subprocess.Popen(
+            [*ONETAKE, *arguments],
+            env=self.environment(**environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command line to its end."""
+        with self.start(*arguments, **environment) as child:
+            out, err = child.communicate(timeout=50)
+        return subprocess.CompletedProcess(arguments, child.returncode, out, err)
+
+    def generate(self, provider: str, *more: str) -> list[str]:
+        """Return the arguments of a typical run."""
+        return ["generate", "a lake", "-p", provider, "-m", MODEL, *more]
+
+    def dies_at(self, instant: str, arguments: list[str]) -> None:
+        """Run until the process kills itself at a named instant."""
+        done = self.run(*arguments, DYING_AT=instant)
+        assert done.returncode == -signal.SIGKILL, (instant, done.stdout, done.stderr)
+
+    @contextmanager
+    def running(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+        """Run the command line beside the test; it is killed at the end of the block."""
+        child = self.start(*arguments, **environment)
+        try:
+            yield child
+        finally:
+            child.kill()
+            child.communicate()
+
+    def resumed_by_command(self, code: int = 0) -> list[dict[str, Any]]:
+        """Resume everything that is open with the real command; return what came of it."""
+        done = self.run("jobs", "resume", "--all", "--json")
+        assert done.returncode == code, done.stderr
+        jobs: list[dict[str, Any]] = json.loads(done.stdout)
+        return jobs
+
+    def resumed(self) -> list[Job]:
+        """Resume everything that is open in this process, as a larger program would."""
+        accounts = {record.account for record in self.records(open_only=True)}
+
+        async def work() -> list[Job]:
+            jobs: list[Job] = []
+            for account in accounts:
+                async with provider_of(account, settings=self.settings) as provider:
+                    jobs += await provider.resume()
+            return jobs
+
+        return anyio.run(work)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of the children, for work in this process."""
+        values = {name.removeprefix("ONETAKE_").lower(): v for name, v in self._environment.items()}
+        return Settings(home=self.folder, **values)  # type: ignore[arg-type]
+
+    def records(self, *, open_only: bool = False) -> list[JobRecord]:
+        """Return the jobs of the ledger."""
+        ledger = Ledger(self.settings.ledger_url)
+        try:
+            return ledger.run_blocking(lambda c: store.listed(c, open_only=open_only))
+        finally:
+            ledger.close()
+
+    def jobs(self) -> list[Job]:
+        """The same as callers see them."""
+        return [record.job() for record in self.records()]
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Wait for something that another process does; there is no event to wait for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError("it did not happen in time")
