@@ -55,8 +55,15 @@ class Home:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the command line."""
+        return self._start([*ONETAKE, *arguments], environment)
+
+    def start_script(self, script: Path, *arguments: str) -> subprocess.Popen[str]:
+        """Start a program that uses the library."""
+        return self._start([sys.executable, str(script), *arguments], {})
+
+    def _start(self, command: list[str], environment: dict[str, str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*ONETAKE, *arguments],
+            command,
             env=self.environment(**environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Iterator
 
+import anyio
 import sqlalchemy as sa
 
 from onetake.clock import Clock
@@ -48,14 +50,23 @@ class Admission:
         self._configured = configured
         self._window = window
         self._turns = Turns()
+        self._present: Counter[str] = Counter()
+        self._asking = anyio.Lock()
         self._asked = configured is not None
 
     @contextlib.contextmanager
     def queue(self, record: JobRecord) -> Iterator[Turn]:
         """Give a job its place among those that want the same buckets."""
-        key = "\n".join(bucket for bucket, _ in self._wanted(record))
-        with self._turns.join(key) as turn:
-            yield turn
+        key = self._key(record)
+        self._present[key] += 1
+        try:
+            with self._turns.join(key) as turn:
+                yield turn
+        finally:
+            self._present[key] -= 1
+
+    def _key(self, record: JobRecord) -> str:
+        return "\n".join(bucket for bucket, _ in self._wanted(record))
 
     async def pause(self, seconds: float) -> None:
         """Wait for a slot to become free, but not longer."""
@@ -88,9 +99,13 @@ class Admission:
 
     async def ask_vendor(self, record: JobRecord) -> None:
         """Ask once how many slots there are, as soon as more than one job wants them."""
-        wanted = self._wanted(record)
-        if self._asked or not wanted:
+        if self._asked or not self._wanted(record):
             return
+        async with self._asking:
+            if not self._asked:
+                await self._ask_vendor(record)
+
+    async def _ask_vendor(self, record: JobRecord) -> None:
         unknown = await self._journal.ledger.run(
             lambda connection: self._used_but_unknown(connection, record)
         )
@@ -109,11 +124,10 @@ class Admission:
 
     def _used_but_unknown(self, connection: sa.Connection, record: JobRecord) -> bool:
         now, account = self._clock.now(), record.account_id
-        return any(
-            slots.size_of(connection, account, bucket, now, None) is None
-            and slots.in_use(connection, account, bucket, now - self._window) > 0
-            for bucket, _ in self._wanted(record)
-        )
+        wanted = [bucket for bucket, _ in self._wanted(record)]
+        sizes = [slots.size_of(connection, account, bucket, now, None) for bucket in wanted]
+        used = [slots.in_use(connection, account, bucket, now - self._window) for bucket in wanted]
+        return None in sizes and (any(used) or self._present[self._key(record)] > 1)
 
     def _remember(self, connection: sa.Connection, record: JobRecord, size: int) -> None:
         for bucket, _ in self._wanted(record):
