@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +31,7 @@ from onetake.engine import pacing
 from onetake.hookspecs import hookimpl
 from onetake.settings import Settings
 from onetake.testing import SandboxServer, VirtualClock, sandbox_server
-
-LAKE = GenerationRequest("a lake", model="kling-v2.6-pro-text")
-Work = Callable[[Provider], Coroutine[Any, Any, Any]]
-
-
-def run(
-    work: Work,
-    server: SandboxServer,
-    settings: Settings,
-    name: str = "kling",
-    backend: str = "asyncio",
-    **arguments: Any,
-) -> Any:
-    """Run work with a provider."""
-
-    async def main() -> Any:
-        async with get_provider(
-            name, sandbox=server.url, settings=settings, **arguments
-        ) as provider:
-            return await work(provider)
-
-    return anyio.run(main, backend=backend)
+from tests.running import LAKE, run
 
 
 def test_updates_tell_every_state_once(server: SandboxServer, settings: Settings) -> None:

@@ -68,7 +68,10 @@ class CallbackReader:
         return record
 
     async def _proven(self, url: str) -> JobRecord | None:
-        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+        try:
+            query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+        except ValueError:
+            return None
         job_id, proof = query.get(JOB, ""), query.get(PROOF, "")
         record = await self._journal.ledger.run(lambda connection: store.get(connection, job_id))
         if record is None or record.account != self._account or record.proof is None:

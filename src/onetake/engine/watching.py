@@ -25,6 +25,9 @@ from onetake.ledger.records import JobRecord
 
 log = logging.getLogger("onetake.engine")
 OnUpdate = Callable[[Job], object]
+REMEMBERED = 1000
+"""Callbacks for jobs that nobody waits for here; older ones are forgotten."""
+
 MISSING_LOOKS, MISSING_SECONDS = 5, 30.0
 """So many looks in a row, over so many seconds, without the task: the wait ends, the job stays."""
 
@@ -77,6 +80,7 @@ class Watcher:
         self._waiters: list[Waiter] = []
         self._led = False
         self._wake = anyio.Event()
+        self._nudged: dict[str, None] = {}
 
     async def until_ended(
         self,
@@ -87,6 +91,9 @@ class Watcher:
         """Return the job once the vendor is done with it, or at the deadline as it is then."""
         now = self._clock.now()
         look = pacing.next_look(record.accepted_at or now, now, record.typical_seconds)
+        if record.id in self._nudged:
+            del self._nudged[record.id]
+            look = now
         waiter = Waiter(record, look, deadline, on_update)
         self._waiters.append(waiter)
         self._wake.set()
@@ -139,10 +146,14 @@ class Watcher:
 
     def nudge(self, job_id: str) -> None:
         """Look at a job now: a callback says that something happened."""
-        for waiter in self._open():
-            if waiter.record.id == job_id:
-                waiter.next_look = self._clock.now()
-                self._wake.set()
+        found = [waiter for waiter in self._open() if waiter.record.id == job_id]
+        if not found:
+            self._nudged[job_id] = None  # whoever comes to wait for it looks at once
+            while len(self._nudged) > REMEMBERED:
+                self._nudged.pop(next(iter(self._nudged)))
+        for waiter in found:
+            waiter.next_look = self._clock.now()
+            self._wake.set()
 
     def _open(self) -> list[Waiter]:
         return [waiter for waiter in self._waiters if not waiter.ended]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -61,9 +61,6 @@ def _control(sandbox: Sandbox) -> list[BaseRoute]:
         sandbox.faults.clear()
         return JSONResponse({"reset": True})
 
-    async def requests(request: Request) -> Response:
-        return JSONResponse(sandbox.store.requests())
-
     async def charges(request: Request) -> Response:
         now = sandbox.now()
         return JSONResponse([task.charge(now) for task in sandbox.store.tasks()])
@@ -80,22 +77,29 @@ def _control(sandbox: Sandbox) -> list[BaseRoute]:
         sandbox.advance(float(seconds))
         return JSONResponse({"now": sandbox.now()})
 
-    async def arm(request: Request) -> Response:
-        return _arm(sandbox, await _object(request))
-
     async def armed(request: Request) -> Response:
+        if request.method == "POST":
+            return _arm(sandbox, await _object(request))
+        if request.method == "DELETE":
+            sandbox.faults.clear()
         return JSONResponse(sandbox.faults.armed())
 
     return [
         Route("/", about),
         Route("/reset", reset, methods=["POST"]),
-        Route("/requests", requests),
+        Route("/requests", _listing(sandbox.store.requests)),
         Route("/charges", charges),
         Route("/jobs", jobs),
         Route("/advance", advance, methods=["POST"]),
-        Route("/faults", arm, methods=["POST"]),
-        Route("/faults", armed),
+        Route("/faults", armed, methods=["GET", "POST", "DELETE"]),
     ]
+
+
+def _listing(rows: Callable[[], list[Any]]) -> Callable[[Request], Awaitable[Response]]:
+    async def listed(request: Request) -> Response:
+        return JSONResponse(rows())
+
+    return listed
 
 
 def _arm(sandbox: Sandbox, wanted: dict[str, Any]) -> Response:

@@ -53,6 +53,10 @@ class SandboxServer:
         """Move the sandbox's time ahead."""
         self._client.post("/advance", json={"seconds": seconds}).raise_for_status()
 
+    def reset_faults(self) -> None:
+        """Disarm what has not been used up."""
+        self._client.delete("/faults").raise_for_status()
+
     def reset(self) -> None:
         """Forget everything."""
         self._client.post("/reset").raise_for_status()

@@ -9,6 +9,7 @@ from onetake.driver import (
     Driver,
     DriverContext,
     LookError,
+    LostSubmission,
     Missing,
     PreparedAsset,
     Snapshot,
@@ -77,10 +78,10 @@ class PaintboxDriver(Driver):
         except OnetakeError as error:
             return LookError(error)
 
-    async def locate(self, job_id: str, submission: Submission) -> Task | None:
+    async def locate(self, lost: LostSubmission) -> Sequence[Task]:
         """Find a film by our id."""
-        record = await self._read(f"{wire.PATH}/by-client-id/{job_id}")
-        return None if record is None else Task(record["id"], path=wire.PATH)
+        record = await self._read(f"{wire.PATH}/by-client-id/{lost.job_id}")
+        return () if record is None else (Task(record["id"], path=wire.PATH),)
 
     async def verify(self) -> None:
         """Read the account, which is free."""
