@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from onetake.settings import Settings
 from onetake.testing import SandboxServer, sandbox_server
@@ -74,6 +76,30 @@ def server(one_server: SandboxServer) -> SandboxServer:
 def settings(tmp_path: Path) -> Settings:
     """Settings with little patience."""
     return Settings(home=tmp_path / "home", submit_patience=1.0, sandbox_seconds_per_job=0.0)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a real PostgreSQL server that this test run starts itself."""
+    from tests.postgres import postgres_server
+
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_database(postgres: str) -> Iterator[str]:
+    """URL of an empty database on it."""
+    name = f"ledger_{secrets.token_hex(6)}"
+    engine = sa.create_engine(
+        postgres.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield postgres.removesuffix("/postgres") + f"/{name}"
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    engine.dispose()
 
 
 @pytest.fixture

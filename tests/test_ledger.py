@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ from typing import Any
 import anyio
 import pytest
 import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 
 from onetake import LedgerError
 from onetake.job import Submission, TaskStatus
@@ -18,20 +23,29 @@ from onetake.ledger.migrations.upgrade import HEAD
 from onetake.ledger.records import Account
 from onetake.ledger.store import Ledger
 from onetake.ledger.tables import metadata
+from onetake.settings import ledger_url
 
 ACCOUNT = Account("kling", "host", "live")
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the ledger is."""
+    """Where an SQLite ledger is."""
     return tmp_path / "deep" / "ledger.sqlite3"
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, path: Path) -> str:
+    """URL of an empty ledger, on either database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{path}"
+    return ledger_url(request.getfixturevalue("postgres_database"), path)
+
+
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
+def ledger(url: str) -> Iterator[Ledger]:
     """An open ledger."""
-    ledger = Ledger(f"sqlite:///{path}")
+    ledger = Ledger(url)
     yield ledger
     ledger.close()
 
@@ -60,30 +74,160 @@ def add(connection: sa.Connection, job_id: str = "j1", **fields: Any) -> bool:
     return store.insert(connection, {**values, **fields})
 
 
-def test_a_power_cut_costs_nothing(ledger: Ledger, path: Path) -> None:
+def test_a_power_cut_costs_nothing(path: Path) -> None:
     """WAL and full synchronisation, read back from the connection that writes."""
+    ledger = Ledger(f"sqlite:///{path}", timeout=7.5)
 
-    def pragmas(connection: sa.Connection) -> tuple[Any, Any]:
-        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
-        return mode, connection.exec_driver_sql("PRAGMA synchronous").scalar()
+    def pragmas(connection: sa.Connection) -> tuple[Any, ...]:
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        return tuple(connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names)
 
-    assert ledger.run_blocking(pragmas) == ("wal", 2)
+    assert ledger.run_blocking(pragmas) == ("wal", 2, 1, 7500)
+    ledger.close()
 
 
-def test_the_migrations_make_the_tables(ledger: Ledger, path: Path) -> None:
-    """Alembic's result is what the code expects, and the newest revision is HEAD."""
-    ledger.run_blocking(lambda connection: None)
-    engine = sa.create_engine(f"sqlite:///{path}")
-    found = sa.inspect(engine)
-    for table in metadata.sorted_tables:
-        columns = {column["name"] for column in found.get_columns(table.name)}
-        assert columns == {column.name for column in table.columns}
-    indexes = {index["name"] for index in found.get_indexes("jobs")}
-    assert "one_job_per_key" in indexes
+def test_the_server_flushes_too(postgres_database: str, path: Path) -> None:
+    """The suite's PostgreSQL runs as one does that holds money."""
+    ledger = Ledger(ledger_url(postgres_database, path))
+
+    def settings(connection: sa.Connection) -> list[Any]:
+        names = ("fsync", "synchronous_commit", "lock_timeout")
+        return [connection.execute(sa.text(f"SHOW {name}")).scalar() for name in names]
+
+    assert ledger.run_blocking(settings) == ["on", "on", "30s"]
+    ledger.close()
+
+
+def test_migrations_lead_to_the_tables_that_a_new_ledger_gets(url: str) -> None:
+    """Step by step from the first revision: nothing differs, and every step can be taken back."""
+    engine = sa.create_engine(url)
+    config = Config()
+    config.set_main_option("script_location", "onetake.ledger:migrations")
+    config.set_main_option("path_separator", "os")
+    Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == HEAD
+        migrated = _described(connection)
+        command.downgrade(config, "base")
+        assert sa.inspect(connection).get_table_names() == ["alembic_version"]
+        connection.execute(sa.text("DROP TABLE alembic_version"))
+    ledger = Ledger(url)
+    created = ledger.run_blocking(_described)
+    ledger.close()
     engine.dispose()
-    versions = Path(store.__file__).parent / "migrations" / "versions"
-    newest = max(file.name for file in versions.glob("r*.py"))
-    assert newest.startswith(f"r{HEAD}")
+    assert migrated == created
+
+
+def _described(connection: sa.Connection) -> dict[str, Any]:
+    """Return columns, keys and indexes of every table."""
+    found = sa.inspect(connection)
+    shown: dict[str, Any] = {}
+    for table in sorted(found.get_table_names()):
+        columns = {c["name"]: (str(c["type"]), c["nullable"]) for c in found.get_columns(table)}
+        indexes = {i["name"]: (i["column_names"], i["unique"]) for i in found.get_indexes(table)}
+        keys = found.get_pk_constraint(table)["constrained_columns"]
+        shown[table] = (columns, indexes, keys)
+    shown.pop("alembic_version")
+    return shown
+
+
+def test_a_ledger_of_the_first_revision_is_brought_up(url: str) -> None:
+    """Its jobs stay as they were."""
+    engine = sa.create_engine(url)
+    Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", "onetake.ledger:migrations")
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        _insert_old(connection)
+    engine.dispose()
+    ledger = Ledger(url)
+    [record] = ledger.run_blocking(store.listed)
+    ledger.close()
+    assert (record.id, record.reserved, record.pruned_at) == ("old", None, None)
+
+
+def _insert_old(connection: sa.Connection) -> None:
+    account = "INSERT INTO accounts (provider, host, environment, name) VALUES ('k', 'h', 'l', 'n')"
+    connection.execute(sa.text(account))
+    values = {
+        "id": "'old'",
+        "account_id": "1",
+        "key_current": "true",
+        "typical_seconds": "1",
+        "created_at": "1",
+        "updated_at": "1",
+    }
+    texts = ("model", "fingerprint", "body_sha256", "resend", "submission", "delivery")
+    values |= dict.fromkeys(texts, "'x'") | {"submission": "'intent'", "delivery": "'pending'"}
+    values |= {"request": "'{}'", "submission_body": "'{}'", "artifacts": "'[]'", "notes": "'[]'"}
+    row = f"INSERT INTO jobs ({', '.join(values)}) VALUES ({', '.join(values.values())})"
+    connection.execute(sa.text(row))
+
+
+def test_many_processes_may_open_a_new_ledger_at_once(url: str) -> None:
+    """One of them makes the tables, the account and the job of a key."""
+    ledgers = [Ledger(url) for _ in range(6)]
+    futures = [
+        ledger._writer.submit(lambda c, n=number: add(c, f"j{n}", key="k"))
+        for number, ledger in enumerate(ledgers)
+    ]
+    inserted = [future.result(30) for future in futures]
+    assert sorted(inserted) == [False] * 5 + [True]
+    assert len(ledgers[0].run_blocking(store.listed)) == 1
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_crosswise_locks_are_untied(postgres_database: str, path: Path) -> None:
+    """Two processes lock the same rows in opposite order: both changes are made."""
+    one, two = (Ledger(ledger_url(postgres_database, path)) for _ in range(2))
+    one.run_blocking(lambda c: add(c, "a"))
+    one.run_blocking(lambda c: add(c, "b"))
+    both = threading.Barrier(2, timeout=20)
+
+    def crosswise(first: str, second: str) -> Any:
+        met: list[bool] = []
+
+        def work(connection: sa.Connection) -> int:
+            touch(connection, first)
+            if not met:
+                met.append(True)
+                both.wait()
+            return touch(connection, second)
+
+        return work
+
+    def touch(connection: sa.Connection, job_id: str) -> int:
+        table = store.jobs
+        changed = table.update().where(table.c.id == job_id)
+        return connection.execute(
+            changed.values(position=sa.func.coalesce(table.c.position, 0) + 1)
+        ).rowcount
+
+    futures = [one._writer.submit(crosswise("a", "b")), two._writer.submit(crosswise("b", "a"))]
+    assert [future.result(30) for future in futures] == [1, 1]
+    assert [r.position for r in one.run_blocking(store.listed)] == [2, 2]
+    one.close()
+    two.close()
+
+
+def test_a_server_that_went_away_is_connected_to_anew(postgres_database: str, path: Path) -> None:
+    """The work at that moment fails and says so; the next finds the server again."""
+    ledger = Ledger(ledger_url(postgres_database, path))
+    ledger.run_blocking(add)
+    with pytest.raises(LedgerError, match="terminat"):
+        ledger.run_blocking(
+            lambda c: c.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        )
+    assert len(ledger.run_blocking(store.listed)) == 1
+    ledger.close()
 
 
 def test_a_change_needs_the_job_as_it_was_seen(ledger: Ledger) -> None:
@@ -178,14 +322,17 @@ def test_unusable_ledgers_are_told_before_anything_is_paid(tmp_path: Path) -> No
 
 
 def test_a_missing_database_driver_names_the_extra() -> None:
-    """PostgreSQL needs one more package."""
-    pytest.importorskip("sqlalchemy")
-    try:
-        import psycopg  # noqa: F401
-    except ImportError:
-        ledger = Ledger("postgresql+psycopg://localhost/none")
-        with pytest.raises(LedgerError, match=r"onetake\[postgres\]"):
-            ledger.run_blocking(lambda c: None)
-        ledger.close()
-    else:
-        pytest.skip("psycopg is installed")
+    """PostgreSQL needs one more package; this one nobody has."""
+    ledger = Ledger("postgresql+pg8000://localhost/none")
+    with pytest.raises(LedgerError, match=r"onetake\[postgres\]"):
+        ledger.run_blocking(lambda c: None)
+    ledger.close()
+
+
+def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """With the place, and without the password."""
+    ledger = Ledger(ledger_url("postgresql://me:hush@127.0.0.1:1/x", tmp_path), timeout=2)
+    with pytest.raises(LedgerError, match="127.0.0.1:1/x") as caught:
+        ledger.run_blocking(lambda c: None)
+    assert "hush" not in str(caught.value)
+    ledger.close()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
+import functools
 import json
+import ssl
 import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,13 +44,21 @@ def world() -> httpx.AsyncBaseTransport:
     A proxy of the environment (``HTTPS_PROXY``, ``NO_PROXY``) is used, as httpx does by itself
     only where it makes the transport.
     """
-    direct = httpx.AsyncHTTPTransport(limits=CONNECTIONS, retries=0, trust_env=True)
+    tls = _tls()
+    direct = httpx.AsyncHTTPTransport(verify=tls, limits=CONNECTIONS, retries=0)
     proxies = urllib.request.getproxies()
     url = proxies.get("https") or proxies.get("all")
     if url is None:
         return direct
     proxy = httpx.Proxy(url if "://" in url else f"http://{url}")
-    return _ThroughProxy(direct, httpx.AsyncHTTPTransport(limits=CONNECTIONS, proxy=proxy))
+    proxied = httpx.AsyncHTTPTransport(verify=tls, limits=CONNECTIONS, proxy=proxy)
+    return _ThroughProxy(direct, proxied)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Return httpx's own default, read once: loading the certificates takes 40 ms each time."""
+    return httpx.create_ssl_context(trust_env=True)
 
 
 class _ThroughProxy(httpx.AsyncBaseTransport):

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import anyio
 import anyio.lowlevel
 
+from onetake import plugins
 from onetake.catalog import ProviderCard
 from onetake.clock import Clock
 from onetake.engine.run import Engine
@@ -20,7 +21,7 @@ from onetake.engine.watching import OnUpdate
 from onetake.engine.workers import new_worker
 from onetake.errors import ConfigurationError, OnetakeError
 from onetake.job import Job, JobToken, is_token, parse_token
-from onetake.ledger import store
+from onetake.ledger import adoption, store
 from onetake.ledger.records import Account, JobRecord
 from onetake.ledger.store import Ledger
 from onetake.result import GenerationResult
@@ -197,8 +198,11 @@ class Jobs:
                 "not know."
             )
         now = self._clock.now()
+        cards = plugins.catalog(account.provider).find(token.model)
+        usual = cards[0].typical_seconds if cards else 60.0
+        typical = self._workshop.typical_seconds(usual)
         return await self._ledger.run(
-            lambda connection: store.adopt(connection, account, token, now)
+            lambda connection: adoption.adopt(connection, account, token, now, typical)
         )
 
     async def _mine(self, engine: Engine, job_id: str) -> None:

@@ -20,7 +20,6 @@ from onetake.job import (
     SUBMISSION_STEPS,
     TASK_STEPS,
     Delivery,
-    JobToken,
     Submission,
     TaskStatus,
 )
@@ -249,56 +248,6 @@ def insert(connection: sa.Connection, values: Mapping[str, Any]) -> bool:
             raise
         return False
     return True
-
-
-def adopt(connection: sa.Connection, account: Account, token: JobToken, now: float) -> str:
-    """Return the id of a token's job, writing down what the token says if it is not known here.
-
-    Raises:
-        RequestError: the token names no task, and this ledger does not have the job.
-    """
-    if get(connection, token.job_id) is not None:
-        return token.job_id
-    if not token.task_id:
-        raise RequestError(
-            "token: its job was not accepted when the token was made, and this ledger does not "
-            "have it.",
-            hint="Go on with it where it was made.",
-        )
-    owner = account_id(connection, account)
-    known = connection.execute(
-        sa.select(jobs.c.id).where(jobs.c.account_id == owner, jobs.c.task_id == token.task_id)
-    ).scalar()
-    if known is not None:
-        return str(known)
-    insert(connection, {**_adopted(token, now), "account_id": owner})
-    note(connection, token.job_id, now, "adopted", {"task_id": token.task_id})
-    return token.job_id
-
-
-def _adopted(token: JobToken, now: float) -> dict[str, Any]:
-    return {
-        "id": token.job_id,
-        "key": None,
-        "key_current": True,
-        "model": token.model,
-        "fingerprint": "",
-        "request": {},
-        "submission_body": {},
-        "body_sha256": "",
-        "resend": "none",
-        "typical_seconds": 60.0,
-        "submission": Submission.ACCEPTED.value,
-        "task": TaskStatus.QUEUED.value,
-        "delivery": Delivery.PENDING.value,
-        "task_id": token.task_id,
-        "task_ref": dict(token.task),
-        "artifacts": [],
-        "notes": ["taken over by its token; the request is in another ledger"],
-        "created_at": now,
-        "updated_at": now,
-        "accepted_at": now,
-    }
 
 
 def bind_key(connection: sa.Connection, job_id: str, key: str) -> None:

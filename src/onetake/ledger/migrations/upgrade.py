@@ -7,6 +7,7 @@ import threading
 import sqlalchemy as sa
 
 from onetake.errors import LedgerError
+from onetake.ledger.tables import metadata
 
 _one_at_a_time = threading.Lock()  # Alembic's context belongs to the whole process
 
@@ -14,6 +15,12 @@ _LOCK = 0x6F6E6574616B65  # "onetake": one migration at a time in a PostgreSQL d
 
 HEAD = "0002"
 """Newest revision; a test compares it with the files."""
+
+
+def _create(connection: sa.Connection) -> None:
+    metadata.create_all(connection)
+    connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
+    connection.execute(sa.text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def current_revision(connection: sa.Connection) -> str | None:
@@ -26,6 +33,8 @@ def current_revision(connection: sa.Connection) -> str | None:
 
 def upgrade(connection: sa.Connection, where: str) -> None:
     """Create or migrate the tables; does nothing (and imports no Alembic) when up to date.
+
+    A new ledger gets the newest tables at once; a test compares them with what the migrations make.
 
     Raises:
         LedgerError: the ledger was written by a newer onetake.
@@ -42,6 +51,9 @@ def upgrade(connection: sa.Connection, where: str) -> None:
             f"knows {HEAD}).",
             hint="Upgrade onetake, or choose another ledger with ONETAKE_LEDGER.",
         )
+    if revision is None:
+        _create(connection)
+        return
     from alembic import command
     from alembic.config import Config
 
