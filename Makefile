@@ -24,7 +24,7 @@ demo: $(READY)  ## the same shot through fal and Kling, offline, as MP4 files, w
 	$(BIN)/python examples/demo.py demo-output
 
 test: $(READY)  ## the test-suite, with few frames per film
-	$(BIN)/python -m pytest --media=fast -m "not full_media and not live" -n auto
+	$(BIN)/python -m pytest --media=fast -m "not full_media and not live and not thorough" -n auto
 
 test-all: $(READY)  ## everything, with every frame drawn
 	$(BIN)/python -m pytest --media=full -m "not live" -n auto --timeout=300

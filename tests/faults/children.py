@@ -41,6 +41,15 @@ class Home:
         self.server = server
         self._environment = {**HASTY, **environment}
 
+    @classmethod
+    def on(
+        cls, ledger: str, folder: Path, server: SandboxServer, request: Any, **environment: str
+    ) -> Home:
+        """Return a home whose ledger is the default one, or on the suite's PostgreSQL."""
+        if ledger == "postgres":
+            environment["ONETAKE_LEDGER"] = request.getfixturevalue("postgres_database")
+        return cls(folder, server, **environment)
+
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment of a child."""
         path = os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)

@@ -31,11 +31,11 @@ def slow_server() -> Iterator[SandboxServer]:
         yield server
 
 
-@pytest.fixture
-def home(tmp_path: Path, slow_server: SandboxServer) -> Home:
-    """A fresh user on an empty sandbox."""
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.thorough)])
+def home(tmp_path: Path, slow_server: SandboxServer, request: pytest.FixtureRequest) -> Home:
+    """A fresh user on an empty sandbox, with an empty ledger on either database."""
     slow_server.reset()
-    return Home(tmp_path / "home", slow_server)
+    return Home.on(request.param, tmp_path / "home", slow_server, request)
 
 
 def delivered(home: Home) -> None:
@@ -55,7 +55,7 @@ def delivered(home: Home) -> None:
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_before_the_intent(home: Home, vendor: str) -> None:
     """Nothing was written and nothing sent."""
-    home.dies_at("first-connect", home.generate(vendor))
+    home.dies_at("connect", home.generate(vendor))
     assert home.resumed() == home.jobs() == []
     assert home.server.charges() == []
 

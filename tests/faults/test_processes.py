@@ -14,6 +14,12 @@ from onetake.testing import SandboxServer, sandbox_server
 from tests.faults.children import MODEL, Home, until
 from tests.faults.test_kill import VENDORS
 
+BOTH = [
+    ("kling", "sqlite"),
+    ("fal", "postgres"),
+    pytest.param("fal", "sqlite", marks=pytest.mark.thorough),
+    pytest.param("kling", "postgres", marks=pytest.mark.thorough),
+]
 SHORT = {"ONETAKE_LEASE": "0.4", "ONETAKE_GUARD": "0.4", "ONETAKE_SUBMIT_TIMEOUT": "0.8"}
 
 
@@ -62,11 +68,13 @@ def _stopped(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] == "T"
 
 
-@pytest.mark.parametrize("vendor", VENDORS)
-def test_eight_processes_with_one_key_are_one_job(tmp_path: Path, vendor: str) -> None:
+@pytest.mark.parametrize(("vendor", "ledger"), BOTH)
+def test_eight_processes_with_one_key_are_one_job(
+    tmp_path: Path, vendor: str, ledger: str, request: pytest.FixtureRequest
+) -> None:
     """All but one meet the same job, one of them dies, and there is one charge and one download."""
     with sandbox_server(seconds_per_job=1.5) as server:
-        home = Home(tmp_path / "home", server)
+        home = Home.on(ledger, tmp_path / "home", server, request)
         arguments = home.generate(vendor, "--key", "shot-1", "--json")
         children = [
             home.start(*arguments, **({"DYING_AT": "accepted"} if number == 0 else {}))
@@ -83,17 +91,21 @@ def test_eight_processes_with_one_key_are_one_job(tmp_path: Path, vendor: str) -
         assert len(server.requests(path="/kling/cdn" if vendor == "kling" else "/fal/media")) == 1
 
 
-def test_slots_hold_across_processes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ledger", ["sqlite", "postgres"])
+def test_slots_hold_across_processes(
+    tmp_path: Path, ledger: str, request: pytest.FixtureRequest
+) -> None:
     """Three processes, two slots: the vendor never has more, and has to refuse hardly ever."""
     with sandbox_server(seconds_per_job=0.8, concurrency=2) as server:
-        home = Home(tmp_path / "home", server, ONETAKE_SUBMIT_PATIENCE="60")
+        patient = {"ONETAKE_SUBMIT_PATIENCE": "60"}
+        home = Home.on(ledger, tmp_path / "home", server, request, **patient)
         script = Path(__file__).parent / "many.py"
-        children = [home.start_script(script, "kling", MODEL, "3", str(n)) for n in range(3)]
+        children = [home.start_script(script, "kling", MODEL, "2", str(n)) for n in range(3)]
         for child in children:
             _, err = child.communicate(timeout=55)
             assert child.returncode == 0, err
         charges = server.charges()
-        assert len(charges) == 9
+        assert len(charges) == 6
         refused = [r for r in server.requests(method="POST") if r["status"] == 429]
         assert len(refused) <= 3, "the number of slots is learned, not tried each time"
 

@@ -3,7 +3,7 @@
 ``DYING_AT`` names the instant, ``DYING_BY`` the signal: KILL unless told otherwise. Instants are
 events of a job, which are told once they are on disk, or what the interpreter is about to do:
 
-    first-connect   before the ledger exists
+    connect         before the ledger is opened
     before-rename   the downloaded file is whole, but has its temporary name
     after-rename    it has its own name, but the job's row does not say so yet
 """
@@ -34,7 +34,9 @@ def _die() -> None:
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if _INSTANT == "first-connect" and event == "sqlite3.connect":
+    if _INSTANT == "connect" and event == "import" and arguments[0] == "psycopg":
+        _die()
+    if _INSTANT == "connect" and event == "sqlite3.connect" and "ledger" in str(arguments[0]):
         _die()
     if _INSTANT == "before-rename" and event == "os.rename" and _in_media(arguments[1]):
         _die()
@@ -48,5 +50,5 @@ def _in_media(path: Any) -> bool:
     return isinstance(path, str | os.PathLike) and "/media/" in os.fspath(path)
 
 
-if _INSTANT in ("first-connect", "before-rename", "after-rename"):
+if _INSTANT in ("connect", "before-rename", "after-rename"):
     sys.addaudithook(_audit)
