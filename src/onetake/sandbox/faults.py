@@ -146,7 +146,7 @@ class FaultyApp:
             await self._before(fault, scope, send)
         else:
             start, body = await self._served(scope, receive)
-            await self._break(fault, start, body, send)
+            await self._break(fault, start, body, scope, send)
 
     async def _before(self, fault: Fault, scope: Scope, send: Send) -> None:
         """Answer, or hang up, without the app having seen the request."""
@@ -157,7 +157,7 @@ class FaultyApp:
         if fault.name == "expire_url":
             await _answer(send, 403, b"<Error><Code>AccessDenied</Code></Error>", "application/xml")
         else:
-            await _status(send, int(fault.name[5:]))
+            await _status(send, int(fault.name[5:]), scope)
 
     async def _served(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
         messages: list[Message] = []
@@ -168,7 +168,9 @@ class FaultyApp:
         await self._app(scope, receive, keep)
         return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
 
-    async def _break(self, fault: Fault, start: Message, body: bytes, send: Send) -> None:
+    async def _break(
+        self, fault: Fault, start: Message, body: bytes, scope: Scope, send: Send
+    ) -> None:
         name = fault.name
         if name in ("drop_after_accept", "reset", "stall"):
             raise ConnectionBroken({"drop_after_accept": "close"}.get(name, name))
@@ -183,7 +185,7 @@ class FaultyApp:
         elif name == "nginx_502":
             await _answer(send, 502, _NGINX, "text/html")
         elif name.startswith("http_"):
-            await _status(send, int(name[5:]))
+            await _status(send, int(name[5:]), scope)
         else:
             await self._clock.sleep(SLOW_SECONDS)
             await send(start)
@@ -195,20 +197,25 @@ async def _read_whole(receive: Receive) -> None:
         pass
 
 
-async def _status(send: Send, status: int) -> None:
+async def _status(send: Send, status: int, scope: Scope) -> None:
+    """Answer with a status; a redirect names the same place, as a moved host does."""
+    query = scope["query_string"]
+    place = scope["path"].encode() + (b"?" + query if query else b"")
     body = b'{"detail":"a fault of the sandbox","message":"a fault of the sandbox"}'
     if status in (204, 304):
         body = b""
-    await _answer(send, status, body, "application/json")
+    await _answer(send, status, body, "application/json", place)
 
 
-async def _answer(send: Send, status: int, body: bytes, media_type: str) -> None:
+async def _answer(
+    send: Send, status: int, body: bytes, media_type: str, place: bytes = b""
+) -> None:
     headers: list[tuple[bytes, bytes]] = [
         (b"content-type", media_type.encode()),
         (b"content-length", str(len(body)).encode()),
     ]
     if 300 <= status < 400:
-        headers.append((b"location", b"/_sandbox/redirected"))
+        headers.append((b"location", place))
     start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": headers}
     await send(start)
     await send({"type": "http.response.body", "body": body})
