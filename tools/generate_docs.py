@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -112,7 +114,16 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+def double_submit() -> str:
+    """Return the table that `benchmarks/double_submit.py --write` measured."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    benchmark = importlib.import_module("double_submit")
+    record = json.loads(benchmark.RESULTS.read_text())
+    return str(benchmark.table(record))
+
+
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
+    "README.md": {"double-submit": double_submit},
     "docs/providers/fal.md": {
         "models": lambda: models("fal"),
         "prices": lambda: prices("fal"),
