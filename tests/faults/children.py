@@ -36,6 +36,8 @@ HASTY = {
 class Home:
     """A user's folder and ledger, a sandbox to talk to, and processes that use them."""
 
+    command = ONETAKE
+
     def __init__(self, folder: Path, server: SandboxServer, **environment: str) -> None:
         self.folder = folder
         self.server = server

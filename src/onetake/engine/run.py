@@ -27,7 +27,7 @@ from onetake.engine.settling import Settler
 from onetake.engine.shielding import uncancelled
 from onetake.engine.submission import Submitter
 from onetake.engine.watching import OnUpdate, Watcher
-from onetake.errors import JobTimeout, OnetakeError
+from onetake.errors import JobTimeout, LedgerError, OnetakeError
 from onetake.job import Delivery, Job, JobState, Submission, TaskStatus
 from onetake.ledger.records import JobRecord
 
@@ -118,6 +118,8 @@ class Engine:
                 await self._take(step, record, deadline, tell)
             except Overtaken:
                 continue  # somebody else changed it: read again
+            except LedgerError as error:
+                raise placed(error, record)  # noqa: B904 - the same error, with more to say
 
     async def _take(
         self, step: Step, record: JobRecord, deadline: float | None, tell: OnUpdate
@@ -230,6 +232,14 @@ def ended(record: JobRecord) -> JobRecord:
     error = OnetakeError.from_record(record.error)
     error.job_id, error.token = record.id, record.token
     raise error
+
+
+def placed(error: LedgerError, record: JobRecord) -> LedgerError:
+    """Say of a ledger's failure what is known of the job, which may be paid."""
+    error.provider, error.job_id, error.token = record.account.provider, record.id, record.token
+    error.task_state = "may_exist" if record.task_id is None else "exists"
+    error.billed = "unknown"
+    return error
 
 
 def timed_out(record: JobRecord) -> JobTimeout:
