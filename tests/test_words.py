@@ -6,6 +6,7 @@ import base64
 import io
 import itertools
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -147,9 +148,22 @@ def test_job_ids_sort_by_time_and_differ() -> None:
 
 def test_a_token_survives_the_trip() -> None:
     """What is written is read; damage is told."""
-    token = JobToken("kling", "h", "new", "123", "job", "model", {"id": "123"})
+    job_id = new_job_id(1_800_000_000)
+    task = {"id": "123", "route": "new", "path": "/p"}
+    token = JobToken("kling", "h", "new", "123", job_id, "model", task)
+    unsent = replace(token, task_id="", task={})
     assert parse_token(str(token)) == token
-    for broken in ("nonsense", str(token)[:-9], "onetake1.e30"):
+    assert parse_token(str(unsent)) == unsent
+    for broken in (
+        "nonsense",
+        str(token)[:-9],
+        "onetake1.e30",
+        str(replace(token, job_id="../../evil")),
+        str(replace(token, task_id="456")),
+        str(replace(token, task={"id": "123"})),
+        str(replace(token, task={**task, "path": 5})),
+        str(replace(token, host=None)),
+    ):
         with pytest.raises(ConfigurationError):
             parse_token(broken)
 

@@ -47,6 +47,8 @@ class ProviderCard:
         currencies: region name to the currency it is billed in.
         lost_seconds: after so many seconds a task whose submission got no answer has ended, and
             is listed by the vendor if it ever was; it holds no slot any more.
+        resend_seconds: for so long the vendor is relied upon to refuse a second task with our id,
+            where a model's card says ``resend: safe``.
         driver_api: `DRIVER_API_VERSION` that the driver was written for.
     """
 
@@ -67,6 +69,7 @@ class ProviderCard:
     key_help: str = ""
     currencies: Mapping[str, str] = field(default_factory=dict)
     lost_seconds: float = 7200.0
+    resend_seconds: float = 86_400.0
     driver_api: int = DRIVER_API_VERSION
 
     @property

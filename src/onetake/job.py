@@ -20,6 +20,7 @@ from __future__ import annotations
 import base64
 import enum
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -257,7 +258,21 @@ def parse_token(token: str) -> JobToken:
     payload = text.removeprefix(_TOKEN_PREFIX)
     try:
         raw = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        provider, host, route, task_id, job_id, model, task = json.loads(raw)
+        *texts, task = json.loads(raw)
+        provider, host, route, task_id, job_id, model = texts
     except (ValueError, TypeError):
         raise ConfigurationError("the job token is damaged; copy it whole.") from None
+    if not (_is_plain(texts, task) and _JOB_ID.fullmatch(job_id) and task.get("id", "") == task_id):
+        raise ConfigurationError("the job token is damaged; copy it whole.")
     return JobToken(provider, host, route, task_id, job_id, model, task)
+
+
+_JOB_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_TASK_FIELDS = {"id", "route", "path"}
+
+
+def _is_plain(texts: list[Any], task: Any) -> bool:
+    """Say whether a token holds texts alone, and a task that the contract can express."""
+    if not isinstance(task, dict) or (task and set(task) != _TASK_FIELDS):
+        return False
+    return all(isinstance(value, str) for value in [*texts, *task.values()])

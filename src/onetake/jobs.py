@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from onetake import plugins
 from onetake.catalog import ProviderCard
@@ -38,6 +39,8 @@ class Jobs:
         self._ledger = ledger
         self._clock = clock
         self._engines: dict[object, tuple[Engine, int]] = {}
+        self._entered: list[contextlib.AsyncExitStack] = []
+        self._closing = False
 
     @property
     def card(self) -> ProviderCard:
@@ -138,15 +141,16 @@ class Jobs:
             RequestError: the job is not unknown, the vendor does not know the task, or it belongs
                 to another job.
         """
-        return await self._settle(job, lambda settler, job_id: settler.attach(job_id, task_id))
+        return await self._settle(job, lambda settler, record: settler.attach(record, task_id))
 
     async def abandon(self, job: Job | str) -> Job:
-        """Give up a job that was not sent, or whose outcome is unknown. Nothing is told the vendor.
+        """Give up a job that was not sent, whose outcome is unknown, or whose task the vendor shows
+        no longer. Nothing is told the vendor.
 
         Raises:
             RequestError: the vendor has it, or it has ended.
         """
-        return await self._settle(job, lambda settler, job_id: settler.abandon(job_id))
+        return await self._settle(job, Settler.abandon)
 
     async def resubmit(self, job: Job | str) -> Job:
         """Abandon a job whose outcome is unknown and return a child that will be sent; `wait` for
@@ -155,15 +159,16 @@ class Jobs:
         Raises:
             RequestError: the job is not unknown, or the vendor finds it by our id.
         """
-        return await self._settle(job, lambda settler, job_id: settler.resubmit(job_id))
+        return await self._settle(job, Settler.resubmit)
 
     async def _settle(
-        self, job: Job | str, act: Callable[[Settler, str], Awaitable[JobRecord]]
+        self, job: Job | str, act: Callable[[Settler, JobRecord], Awaitable[JobRecord]]
     ) -> Job:
         job_id = await self._id_of(job)
         async with self._engine() as engine:
             await self._mine(engine, job_id)
-            return (await act(engine.settler, job_id)).job()
+            settled = await engine.settle(job_id, lambda record: act(engine.settler, record))
+            return settled.job()
 
     async def read_callback(self, url: str, body: bytes) -> Job | None:
         """Take note of a vendor's callback: whoever waits for its job here looks at once.
@@ -176,7 +181,7 @@ class Jobs:
             The job; None if the address holds no valid proof, which changes nothing.
         """
         async with self._engine() as engine:
-            record = await engine.callbacks.read(url, body)
+            record = await engine.read_callback(url, body)
             return None if record is None else record.job()
 
     async def _record(self, job_id: str) -> JobRecord:
@@ -230,3 +235,10 @@ class Jobs:
             if users == 1:
                 del self._engines[loop]
                 await engine.aclose()
+                if self._closing:
+                    with anyio.CancelScope(shield=True):
+                        await self._close_if_idle()
+
+    async def _close_if_idle(self) -> None:
+        if not self._engines:
+            await anyio.to_thread.run_sync(self._ledger.close)

@@ -226,17 +226,23 @@ class Provider(Jobs):
             await engine.driver.verify()
 
     async def __aenter__(self) -> Provider:
-        self._entered = contextlib.AsyncExitStack()
-        await self._entered.enter_async_context(self._engine())
+        stack = contextlib.AsyncExitStack()
+        await stack.enter_async_context(self._engine())
+        self._entered.append(stack)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         try:
-            await self._entered.aclose()
+            await self._entered.pop().aclose()
         finally:
-            with anyio.CancelScope(shield=True):
-                await self.aclose()
+            if not self._entered:
+                with anyio.CancelScope(shield=True):
+                    await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the ledger; call it when the provider was used without ``async with``."""
-        await anyio.to_thread.run_sync(self._ledger.close)
+        """Close the ledger; call it when the provider was used without ``async with``.
+
+        Calls that are under way come to their end first: they may have something to write down.
+        """
+        self._closing = True
+        await self._close_if_idle()

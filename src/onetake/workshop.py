@@ -24,9 +24,11 @@ from onetake.engine.admission import Admission
 from onetake.engine.bodies import BlobStore
 from onetake.engine.callbacks import CallbackReader
 from onetake.engine.delivery import Deliverer
+from onetake.engine.emergency import EmergencyFolder
 from onetake.engine.intents import IntentWriter
 from onetake.engine.journal import Journal
 from onetake.engine.reconciling import Reconciler
+from onetake.engine.recording import Recorder
 from onetake.engine.reserving import Budget
 from onetake.engine.run import Engine
 from onetake.engine.settling import Settler
@@ -117,7 +119,9 @@ class Workshop:
         blobs = BlobStore(settings.home / "blobs")
         traffic = Traffic()
         admission = Admission(driver, journal, clock, self.concurrency, window)
-        submitter = Submitter(driver, journal, admission, traffic, blobs, settings, clock)
+        emergency = EmergencyFolder(settings.home / "emergency")
+        recorder = Recorder(journal, admission, emergency, clock)
+        submitter = Submitter(driver, journal, admission, recorder, traffic, blobs, settings, clock)
         watcher = Watcher(driver, journal, clock, self.card.look_batch, self._priced, traffic)
         return Engine(
             driver=driver,
@@ -126,7 +130,9 @@ class Workshop:
                 driver, journal, self.account, blobs, clock, traffic, self._budget
             ),
             submitter=submitter,
-            reconciler=Reconciler(driver, journal, submitter, settings, clock, window),
+            reconciler=Reconciler(
+                driver, journal, submitter, recorder, traffic, settings, clock, self.card
+            ),
             watcher=watcher,
             deliverer=Deliverer(
                 driver,
@@ -137,8 +143,8 @@ class Workshop:
                 settings.download_timeout,
                 traffic,
             ),
-            settler=Settler(driver, journal, clock),
-            callbacks=CallbackReader(driver, journal, submitter, watcher, self.account),
+            settler=Settler(driver, journal, emergency, clock),
+            callbacks=CallbackReader(driver, journal, recorder, watcher, self.account),
             clock=clock,
         )
 

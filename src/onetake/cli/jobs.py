@@ -186,6 +186,12 @@ def _worst(ended: list[Job]) -> int:
             error = OnetakeError.from_record(job.error)
             output.complain(error)
             codes.append(output.exit_code(error))
+        elif not job.state.ended:
+            output.hint(
+                f"onetake: job {job.id} is still {job.state.value}; `onetake jobs wait {job.id}` "
+                "says why."
+            )
+            codes.append(output.FAILED)
     return max(codes)
 
 

@@ -18,7 +18,7 @@ from onetake.clock import Clock
 from onetake.driver import Driver
 from onetake.engine.journal import Journal
 from onetake.engine.traffic import Turn, Turns
-from onetake.errors import ConcurrencyExceeded, OnetakeError
+from onetake.errors import ConcurrencyExceeded
 from onetake.ledger import slots
 from onetake.ledger.records import JobRecord
 
@@ -114,8 +114,8 @@ class Admission:
         self._asked = True
         try:
             size = await self._driver.concurrency()
-        except OnetakeError as error:
-            log.info("the vendor does not say how many slots there are: %s", error)
+        except Exception as error:  # noqa: BLE001 - it is a hint; the vendor's refusals teach too
+            log.info("the vendor does not say how many slots there are: %r", error)
             return
         if size is not None:
             await self._journal.ledger.run(

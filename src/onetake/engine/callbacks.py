@@ -15,7 +15,7 @@ import urllib.parse
 
 from onetake.driver import Driver, Snapshot
 from onetake.engine.journal import Journal
-from onetake.engine.submission import Submitter
+from onetake.engine.recording import Recorder, TaskTaken
 from onetake.engine.watching import Watcher
 from onetake.errors import OnetakeError
 from onetake.job import Submission
@@ -46,43 +46,34 @@ class CallbackReader:
         self,
         driver: Driver,
         journal: Journal,
-        submitter: Submitter,
+        recorder: Recorder,
         watcher: Watcher,
         account: Account,
     ) -> None:
         self._driver = driver
         self._journal = journal
-        self._submitter = submitter
+        self._recorder = recorder
         self._watcher = watcher
         self._account = account
 
-    async def read(self, url: str, body: bytes) -> JobRecord | None:
-        """Take note of a callback; return its job, or None if it proves nothing."""
-        record = await self._proven(url)
+    async def proven(self, url: str) -> JobRecord | None:
+        """Return the job whose callback this is, and wake who waits for it; None if it proves
+        nothing."""
+        record = await self._record(url)
         if record is None:
             log.warning("a callback without a valid proof was ignored")
             return None
-        if record.submission in (Submission.SENDING, Submission.UNKNOWN):
-            return await self._found(record, body)
         self._watcher.nudge(record.id)
         return record
 
-    async def _proven(self, url: str) -> JobRecord | None:
-        try:
-            query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
-        except ValueError:
-            return None
-        job_id, proof = query.get(JOB, ""), query.get(PROOF, "")
-        record = await self._journal.ledger.run(lambda connection: store.get(connection, job_id))
-        if record is None or record.account != self._account or record.proof is None:
-            return None
-        genuine = hmac.compare_digest(proof.encode(), record.proof.encode())
-        return record if genuine else None
+    def may_bring_task(self, record: JobRecord) -> bool:
+        """Say whether a job still looks for its task."""
+        return record.submission in (Submission.SENDING, Submission.UNKNOWN)
 
-    async def _found(self, record: JobRecord, body: bytes) -> JobRecord:
-        """Bind the task that a callback names to a job that is looking for its task."""
+    async def bind(self, record: JobRecord, body: bytes) -> JobRecord:
+        """Give a job the task that a callback names, if it looks for one that the vendor shows."""
         task_id = self._driver.read_callback(body)
-        if task_id is None:
+        if task_id is None or not self.may_bring_task(record):
             return record
         task = self._driver.task_of(record.sending, task_id)
         try:
@@ -90,15 +81,21 @@ class CallbackReader:
         except OnetakeError as error:
             log.info("the task %s of a callback could not be fetched: %s", task_id, error)
             return record
-        taken = await self._journal.ledger.run(
-            lambda connection: store.holders(connection, record.account_id, [task_id])
-        )
-        if not isinstance(answer, Snapshot) or taken:
-            return record
-        claimed = await self._journal.claim(record.id)
-        if claimed is None:  # its own process still waits for the answer to the POST
+        if not isinstance(answer, Snapshot):
             return record
         try:
-            return await self._submitter.adopt(claimed, task)
-        finally:
-            await self._journal.release(record.id)
+            return await self._recorder.adopt(record, task)
+        except TaskTaken:
+            return record
+
+    async def _record(self, url: str) -> JobRecord | None:
+        try:
+            query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(url).query))
+        except ValueError:
+            return None
+        job_id, proof = query.get(JOB, ""), query.get(PROOF, "")
+        record = await self._journal.ledger.run(lambda c: store.newest(c, job_id))
+        if record is None or record.account != self._account or record.proof is None:
+            return None
+        genuine = hmac.compare_digest(proof.encode(), record.proof.encode())
+        return record if genuine else None

@@ -23,7 +23,7 @@ from onetake.engine.reserving import Budget
 from onetake.engine.traffic import Traffic
 from onetake.errors import KeyConflict, RequestError
 from onetake.fitting import FittedRequest
-from onetake.job import Delivery, Submission, new_job_id
+from onetake.job import Delivery, JobState, Submission, new_job_id
 from onetake.ledger import spending, store
 from onetake.ledger.records import Account, JobRecord
 
@@ -111,7 +111,8 @@ class IntentWriter:
             record = store.by_key(connection, account, key)
             if record is not None:
                 _same_request(record, wanted)
-                return None if record.state.ended and intent.retry and record.error else record
+                again = record.state.ended and record.state is not JobState.DELIVERED
+                return None if again and intent.retry else record
         return self._reusable(connection, account, intent) if intent.reuse else None
 
     def _reusable(
@@ -181,7 +182,7 @@ class IntentWriter:
             return known, False
         account = store.account_id(connection, self._account)
         if self._budget is not None:
-            store.lock_account(connection, account)
+            store.lock_environment(connection, self._account.environment)
             self._budget.check(connection, values["created_at"], intent.reserve, intent.currency)
         parent = None
         if intent.fitted.key is not None:

@@ -132,9 +132,14 @@ class Journal:
             lambda connection: store.renew(connection, job_ids, self.owner, until)
         )
 
-    async def release(self, job_id: str) -> None:
-        """Stop owning a job."""
-        await self.ledger.run(lambda connection: store.release(connection, job_id, self.owner))
+    async def release(self, job_id: str, unless: Callable[[], bool]) -> None:
+        """Stop owning a job, unless it is needed again by the time that this is done."""
+
+        def work(connection: sa.Connection) -> None:
+            if not unless():
+                store.release(connection, job_id, self.owner)
+
+        await self.ledger.run(work)
 
     def tell(self, record: JobRecord, event: str, before: JobState | None) -> None:
         """Log an event and pass it to the plugins. It holds no secret and no content."""

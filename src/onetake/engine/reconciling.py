@@ -2,7 +2,8 @@
 
 Three ways, by what the model's card promises in ``resend``:
 
-- ``safe``: the vendor keeps our id unique. Look it up; if it is absent, send the same id again.
+- ``safe``: the vendor keeps our id unique, for a time. Look it up; if it is absent, send the same
+  id again. A no to that is the answer only once the first POST can no longer arrive.
 - ``lookup``: the vendor can be asked for what it received. Look until the time is past in which
   the task could still turn up; never send again.
 - ``none``: nobody can tell. It stays unknown until a person settles it.
@@ -10,16 +11,20 @@ Three ways, by what the model's card promises in ``resend``:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from onetake.catalog import ProviderCard
 from onetake.clock import Clock
 from onetake.driver import Driver, LostSubmission, Task
 from onetake.engine import pacing
 from onetake.engine.journal import Journal
+from onetake.engine.recording import Recorder, TaskTaken
 from onetake.engine.submission import Submitter
+from onetake.engine.traffic import Traffic
 from onetake.errors import OnetakeError, SubmissionUnknown
 from onetake.job import Submission
 from onetake.ledger import store
@@ -36,9 +41,11 @@ class Reconciler:
         driver: can locate tasks.
         journal: the ledger.
         submitter: sends again where that is safe.
+        recorder: writes down what was found.
+        traffic: bounds the questions.
         settings: for the patience.
         clock: the time.
-        window: seconds after which a lost task has ended or never was.
+        card: says for how long a lost task can turn up, and be sent again.
     """
 
     def __init__(
@@ -46,16 +53,21 @@ class Reconciler:
         driver: Driver,
         journal: Journal,
         submitter: Submitter,
+        recorder: Recorder,
+        traffic: Traffic,
         settings: Settings,
         clock: Clock,
-        window: float,
+        card: ProviderCard,
     ) -> None:
         self._driver = driver
         self._journal = journal
         self._submitter = submitter
+        self._recorder = recorder
+        self._traffic = traffic
         self._settings = settings
         self._clock = clock
-        self._window = window
+        self._window = card.lost_seconds
+        self._resend_seconds = card.resend_seconds
 
     async def reconcile(self, record: JobRecord, deadline: float | None = None) -> JobRecord:
         """Find the task of a lost submission, or settle that there is none.
@@ -66,16 +78,23 @@ class Reconciler:
         if record.submission is Submission.SENDING:
             lost = SubmissionUnknown("the process that sent this job ended before the answer.")
             record = await self._submitter.unknown(record, lost)
-        noted = self._submitter.emergency.read(record.id)
+        noted = self._recorder.emergency.read(record.id)
         if noted is not None:
-            return await self._submitter.adopt(record, noted)
+            return await self._recorder.adopt(record, noted)
         give_up_at = self._clock.now() + self._settings.submit_patience
+        refusal: OnetakeError | None = None
         attempt = 0
         while True:
             asked, found = await self._located(record)
             if found:
-                return await self._submitter.adopt(record, found[0])
-            record = await self._again_if_safe(record, asked)
+                with contextlib.suppress(TaskTaken):
+                    return await self._recorder.adopt(record, found[0])
+            elif asked and refusal is not None and self._never_came(record):
+                return await self._journal.move(
+                    record, "refused", submission=Submission.REFUSED, error=record.told(refusal)
+                )
+            elif asked and refusal is None:
+                record, refusal = await self._again_if_safe(record)
             if record.submission is not Submission.UNKNOWN:
                 return record
             pause = pacing.backoff(attempt)
@@ -88,11 +107,23 @@ class Reconciler:
             await self._journal.renew([record.id])
             attempt += 1
 
-    async def _again_if_safe(self, record: JobRecord, asked: bool) -> JobRecord:
-        if record.resend != "safe" or not asked:
-            return record
-        record, _ = await self._submitter.attempt(record)
-        return record
+    async def _again_if_safe(self, record: JobRecord) -> tuple[JobRecord, OnetakeError | None]:
+        """Send the same id again; return the vendor's definite no, if it gave one."""
+        if not self._may_resend(record):
+            return record, None
+        record, error = await self._submitter.attempt(record)
+        return record, None if error is None or error.retryable else error
+
+    def _may_resend(self, record: JobRecord) -> bool:
+        """Say whether the vendor still refuses a second task with our id."""
+        age = self._clock.now() - (record.sent_at or 0.0)
+        return record.resend == "safe" and age < self._resend_seconds
+
+    def _never_came(self, record: JobRecord) -> bool:
+        """Say whether the first POST, which was not seen, can no longer arrive."""
+        settings = self._settings
+        limit = settings.guard + settings.submit_timeout
+        return self._clock.now() > (record.sent_at or 0.0) + limit
 
     def _past(self, record: JobRecord) -> bool:
         """Say whether the task, if there is one, would be shown by now."""
@@ -101,7 +132,7 @@ class Reconciler:
     def _hopeless(self, record: JobRecord, asked: bool) -> bool:
         if record.resend == "lookup":
             return asked and self._past(record)
-        return record.resend != "safe"
+        return not self._may_resend(record)
 
     async def _located(self, record: JobRecord) -> tuple[bool, Sequence[Task]]:
         """Return whether the vendor could be asked, and the one task that is this job's.
@@ -112,7 +143,9 @@ class Reconciler:
         if record.resend not in ("safe", "lookup"):
             return True, ()
         try:
-            found = await self._driver.locate(await self._lost(record))
+            lost = await self._lost(record)
+            async with self._traffic.looks:
+                found = await self._driver.locate(lost)
         except OnetakeError as error:
             if not error.retryable:
                 raise unknown(record, past=False, because=error.message) from error
@@ -182,7 +215,7 @@ def _identity(record: JobRecord) -> dict[str, str | None]:
 def _settle(record: JobRecord) -> str:
     again = f"`onetake jobs resume {record.id}` looks again."
     if record.resend == "safe":
-        return again
+        return f"{again} `onetake jobs abandon {record.id}` gives it up."
     return (
         f"{again} If the vendor's own list of requests shows it: `onetake jobs attach "
         f"{record.id} --task ID`; if not: `onetake jobs abandon {record.id}`, or `onetake jobs "

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Literal
 
 import anyio
@@ -27,7 +27,7 @@ from onetake.engine.settling import Settler
 from onetake.engine.shielding import uncancelled
 from onetake.engine.submission import Submitter
 from onetake.engine.watching import OnUpdate, Watcher
-from onetake.errors import JobTimeout, LedgerError, OnetakeError
+from onetake.errors import JobTimeout, LedgerError, OnetakeError, RequestError
 from onetake.job import Delivery, Job, JobState, Submission, TaskStatus
 from onetake.ledger.records import JobRecord
 
@@ -72,7 +72,7 @@ class Engine:
         self.driver = driver
         self.journal = journal
         self.settler = settler
-        self.callbacks = callbacks
+        self._callbacks = callbacks
         self._intents = intents
         self._submitter = submitter
         self._reconciler = reconciler
@@ -85,6 +85,16 @@ class Engine:
     async def intend(self, intent: Intent) -> JobRecord:
         """Write the intent for a request, or find its job."""
         return await self._intents.intend(intent)
+
+    async def read_callback(self, url: str, body: bytes) -> JobRecord | None:
+        """Take note of a callback; see `onetake.engine.callbacks`."""
+        record = await self._callbacks.proven(url)
+        if record is None or not self._callbacks.may_bring_task(record):
+            return record
+        try:
+            return await self.settle(record.id, lambda owned: self._callbacks.bind(owned, body))
+        except RequestError:
+            return record  # its own process still waits for the answer to the POST
 
     async def run_job(
         self,
@@ -180,6 +190,26 @@ class Engine:
             except OnetakeError as error:
                 log.warning("job %s: no sign of life could be given: %s", job_id, error)
 
+    async def settle(
+        self, job_id: str, act: Callable[[JobRecord], Awaitable[JobRecord]]
+    ) -> JobRecord:
+        """Let a person's decision or a callback change a job that nobody works on.
+
+        Raises:
+            RequestError: somebody does, here or in another process: it may know more.
+        """
+        if self._working[job_id]:
+            raise being_worked_on(job_id)
+        async with self._owned(job_id) as record:
+            if record is None:
+                raise being_worked_on(job_id)
+            lock = self._locks.setdefault(job_id, anyio.Lock())
+            async with lock:
+                try:
+                    return await act(await self.journal.get(job_id))
+                except Overtaken:
+                    raise being_worked_on(job_id) from None
+
     @contextlib.asynccontextmanager
     async def _owned(self, job_id: str) -> AsyncIterator[JobRecord | None]:
         """Own the job while at least one caller in this loop works on it."""
@@ -189,8 +219,16 @@ class Engine:
         finally:
             self._working[job_id] -= 1
             if not self._working[job_id]:
-                del self._working[job_id]
-                await uncancelled(lambda: self.journal.release(job_id))
+                await uncancelled(lambda: self._release(job_id))
+
+    async def _release(self, job_id: str) -> None:
+        """Stop owning a job, unless another caller has come in the meantime."""
+        try:
+            await self.journal.release(job_id, unless=lambda: self._working[job_id] > 0)
+        except OnetakeError as error:
+            log.warning("job %s could not be released, its lease will end: %s", job_id, error)
+        if not self._working[job_id]:
+            del self._working[job_id]
 
     async def aclose(self) -> None:
         """Close the driver and the download client."""
@@ -232,6 +270,15 @@ def ended(record: JobRecord) -> JobRecord:
     error = OnetakeError.from_record(record.error)
     error.job_id, error.token = record.id, record.token
     raise error
+
+
+def being_worked_on(job_id: str) -> RequestError:
+    """Return the error for a decision about a job that somebody works on."""
+    return RequestError(
+        f"job {job_id}: it is being worked on at this moment, here or in another process.",
+        job_id=job_id,
+        hint="Wait until that has ended, or stop it, and try again.",
+    )
 
 
 def placed(error: LedgerError, record: JobRecord) -> LedgerError:

@@ -8,24 +8,27 @@ from typing import Any
 import sqlalchemy as sa
 
 from onetake.clock import Clock
-from onetake.driver import Driver, LookError, Snapshot
-from onetake.engine.journal import Journal, Overtaken
-from onetake.errors import OnetakeError, RequestError
+from onetake.driver import Driver, LookError, Snapshot, Task
+from onetake.engine.emergency import EmergencyFolder
+from onetake.engine.journal import Journal
+from onetake.errors import DeliveryError, JobFailed, RequestError
 from onetake.job import Delivery, Submission, TaskStatus, new_job_id
 from onetake.ledger import store
 from onetake.ledger.records import JobRecord
-from onetake.ledger.tables import jobs
 
 
 class Settler:
-    """Carries out what a person decides about jobs whose outcome is unknown."""
+    """Carries out what a person decides about a job, which the engine owns meanwhile."""
 
-    def __init__(self, driver: Driver, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, driver: Driver, journal: Journal, emergency: EmergencyFolder, clock: Clock
+    ) -> None:
         self._driver = driver
         self._journal = journal
+        self._emergency = emergency
         self._clock = clock
 
-    async def attach(self, job_id: str, task_id: str) -> JobRecord:
+    async def attach(self, record: JobRecord, task_id: str) -> JobRecord:
         """Give a job the vendor's task that a person found; the vendor must know it.
 
         Raises:
@@ -33,12 +36,9 @@ class Settler:
                 does not know it.
             OnetakeError: the vendor could not be asked.
         """
-        record = await self._held(job_id, Submission.UNKNOWN)
+        _allow(record, Submission.UNKNOWN, Submission.SENDING)
         task = self._driver.task_of(record.sending, task_id)
-        answer = (await self._driver.look([task])).get(task_id)
-        if isinstance(answer, LookError):
-            raise answer.error
-        if not isinstance(answer, Snapshot):
+        if not await self._shown(task):
             raise RequestError(
                 f"task {task_id}: {record.account.provider} does not know it at "
                 f"{task.path or 'this account'}; job {record.id} stays as it is."
@@ -53,20 +53,50 @@ class Settler:
         }
 
         def free(connection: sa.Connection, changed: JobRecord) -> None:
-            _check_free(connection, changed, task_id)
+            store.check_free(connection, changed, task_id)
 
-        return await self._settled(record, "attached", also=free, **values)
+        moved = await self._journal.move(record, "attached", also=free, **values)
+        self._emergency.settled(record.id)
+        return moved
 
-    async def abandon(self, job_id: str) -> JobRecord:
-        """Give a job up: it was never sent, or a person says that no task came of it.
+    async def _shown(self, task: Task) -> bool:
+        answer = (await self._driver.look([task])).get(task.id)
+        if isinstance(answer, LookError):
+            raise answer.error
+        return isinstance(answer, Snapshot)
+
+    async def abandon(self, record: JobRecord) -> JobRecord:
+        """Give a job up: it was never sent, a person says that no task came of it, or the vendor
+        shows its task no longer.
 
         Raises:
             RequestError: the vendor has it, or it has ended.
+            OnetakeError: the vendor could not be asked.
         """
-        record = await self._held(job_id, Submission.UNKNOWN, Submission.INTENT)
-        return await self._settled(record, "abandoned", submission=Submission.ABANDONED)
+        if record.submission is Submission.ACCEPTED and not record.state.ended:
+            return await self._give_up_task(record)
+        self._no_emergency(record)
+        record = await self._no_longer_sending(record)
+        _allow(record, Submission.UNKNOWN, Submission.INTENT)
+        return await self._journal.move(record, "abandoned", submission=Submission.ABANDONED)
 
-    async def resubmit(self, job_id: str) -> JobRecord:
+    async def _give_up_task(self, record: JobRecord) -> JobRecord:
+        """Close the books on a task that the vendor shows no longer; what it cost is unknown."""
+        if record.task is TaskStatus.SUCCEEDED:
+            gone = DeliveryError(f"job {record.id} was given up before its file could be fetched.")
+            lost = record.told(gone)
+            return await self._journal.move(record, "abandoned", delivery=Delivery.LOST, error=lost)
+        if await self._shown(record.vendor_task):
+            raise RequestError(
+                f"job {record.id} is {record.state.value} at {record.account.provider}: it can "
+                "only be cancelled or waited for."
+            )
+        error = JobFailed(f"job {record.id} was given up: the vendor shows its task no longer.")
+        return await self._journal.move(
+            record, "abandoned", task=TaskStatus.FAILED, error=record.told(error)
+        )
+
+    async def resubmit(self, record: JobRecord) -> JobRecord:
         """Abandon an unknown job and make a child that sends the same body once more.
 
         A person has to take that decision: if the first one was received after all, two are
@@ -75,62 +105,50 @@ class Settler:
         Raises:
             RequestError: the job is not unknown, or finds its task by itself.
         """
-        record = await self._held(job_id, Submission.UNKNOWN)
-        if record.resend == "safe" or record.sending.external_id is not None:
+        _allow(record, Submission.UNKNOWN, Submission.SENDING)
+        self._no_emergency(record)
+        if record.sending.external_id is not None:
             raise RequestError(
-                f"job {record.id}: {record.account.provider} finds it by our id, so it is not to "
-                "be sent anew.",
-                hint=f"Run `onetake jobs resume {record.id}`.",
+                f"job {record.id}: its body carries our id, by which "
+                f"{record.account.provider} finds it; it cannot be sent as another job.",
+                hint=f"Run `onetake jobs resume {record.id}`; if that does not help, abandon it "
+                "and generate anew.",
             )
         child_id = new_job_id(self._clock.now())
 
         def add_child(connection: sa.Connection, parent: JobRecord) -> None:
             _add_child(connection, parent, record, child_id)
 
-        await self._settled(record, "resubmitted", also=add_child, submission=Submission.ABANDONED)
+        unknown = await self._no_longer_sending(record)
+        await self._journal.move(
+            unknown, "resubmitted", also=add_child, submission=Submission.ABANDONED
+        )
         child = await self._journal.get(child_id)
         self._journal.tell(child, "intended", None)
         return child
 
-    async def _held(self, job_id: str, *allowed: Submission) -> JobRecord:
-        """Own a job that is in one of these states; a lost ``sending`` counts as unknown."""
-        record = await self._journal.claim(job_id)
-        if record is None:
+    async def _no_longer_sending(self, record: JobRecord) -> JobRecord:
+        """A ``sending`` that nobody works on is a lost one."""
+        if record.submission is not Submission.SENDING:
+            return record
+        return await self._journal.move(record, "unknown", submission=Submission.UNKNOWN)
+
+    def _no_emergency(self, record: JobRecord) -> None:
+        task = self._emergency.read(record.id)
+        if task is not None:
             raise RequestError(
-                f"job {job_id}: another process works on it now.",
-                hint="Wait until it has ended, or stop it, and try again.",
+                f"job {record.id}: its paid task {task.id} stands in the emergency folder.",
+                job_id=record.id,
+                hint=f"Run `onetake jobs resume {record.id}`, which takes it from there.",
             )
-        if record.submission is Submission.SENDING and Submission.UNKNOWN in allowed:
-            record = await self._journal.move(record, "unknown", submission=Submission.UNKNOWN)
-        if record.submission not in allowed:
-            await self._journal.release(record.id)
-            raise RequestError(
-                f"job {record.id} is {record.state.value}, not "
-                f"{' or '.join(state.value for state in allowed)}: there is nothing to settle."
-            )
-        return record
-
-    async def _settled(self, record: JobRecord, event: str, **changes: Any) -> JobRecord:
-        try:
-            return await self._journal.move(record, event, **changes)
-        except Overtaken:
-            raise OnetakeError(
-                f"job {record.id} was changed by another process at this moment.",
-                hint="Look at it and decide again.",
-            ) from None
-        finally:
-            await self._journal.release(record.id)
 
 
-def _check_free(connection: sa.Connection, record: JobRecord, task_id: str) -> None:
-    wanted = sa.select(jobs.c.id).where(
-        jobs.c.account_id == record.account_id,
-        jobs.c.task_id == task_id,
-        jobs.c.id != record.id,
-    )
-    other = connection.execute(wanted).scalar()
-    if other is not None:
-        raise RequestError(f"task {task_id} belongs to job {other} already.", job_id=other)
+def _allow(record: JobRecord, *allowed: Submission) -> None:
+    if record.submission not in allowed:
+        raise RequestError(
+            f"job {record.id} is {record.state.value}: there is nothing to settle.",
+            job_id=record.id,
+        )
 
 
 _COPIED = (

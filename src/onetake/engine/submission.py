@@ -7,10 +7,7 @@ into four outcomes, each with its own step in the ledger.
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import logging
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -19,20 +16,19 @@ from onetake.clock import Clock
 from onetake.driver import Driver, Task
 from onetake.engine import bodies, pacing
 from onetake.engine.admission import Admission, no_slot
-from onetake.engine.emergency import EmergencyFolder
-from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.journal import Journal
+from onetake.engine.recording import Recorder, Unrecorded
 from onetake.engine.shielding import uncancelled
 from onetake.engine.traffic import Traffic, Turn
 from onetake.errors import (
     ConcurrencyExceeded,
-    LedgerError,
     NotSent,
     OnetakeError,
     ProviderUnavailable,
     Refused,
     SubmissionUnknown,
 )
-from onetake.job import Submission, TaskStatus
+from onetake.job import Submission
 from onetake.ledger.records import JobRecord
 from onetake.ledger.slots import NoSlot
 from onetake.settings import Settings
@@ -50,6 +46,7 @@ class Submitter:
         driver: Driver,
         journal: Journal,
         admission: Admission,
+        recorder: Recorder,
         traffic: Traffic,
         blobs: bodies.BlobStore,
         settings: Settings,
@@ -58,11 +55,11 @@ class Submitter:
         self._driver = driver
         self._journal = journal
         self._admission = admission
+        self._recorder = recorder
         self._traffic = traffic
         self._settings = settings
         self._clock = clock
         self._blobs = blobs
-        self.emergency = EmergencyFolder(settings.home / "emergency")
 
     async def send(self, record: JobRecord, deadline: float | None = None) -> JobRecord:
         """POST an intent, once; wait and go on only where nothing can have been created.
@@ -129,7 +126,7 @@ class Submitter:
         except NoSlot as full:
             return record, no_slot(record, full)
         except Unrecorded as unrecorded:
-            return await self._record_at_last(unrecorded.record, unrecorded.task), None
+            return await self._recorder.at_last(unrecorded), None
 
     async def body_of(self, record: JobRecord) -> bytes:
         """Return the exact bytes of a job's submission."""
@@ -146,7 +143,7 @@ class Submitter:
             "sending",
             also=self._admission.enter,
             submission=Submission.SENDING,
-            sent_at=now,
+            sent_at=record.sent_at if may_exist else now,
             lease_until=now + settings.guard + settings.submit_timeout + settings.lease,
         )
         if turn is not None:
@@ -166,7 +163,7 @@ class Submitter:
             log.exception("the driver broke its contract while submitting job %s", record.id)
             told = SubmissionUnknown(f"the submission broke off: {type(error).__name__}: {error}")
             return await self.unknown(record, told), None
-        return await self._accept(record, task), None
+        return await self._recorder.accepted(record, task), None
 
     async def _submitted(self, record: JobRecord, body: bytes) -> Task:
         """Let the driver POST, in a bounded time: the drivers' own timeouts are per read."""
@@ -207,84 +204,6 @@ class Submitter:
         return await self._journal.move(
             record, "unknown", submission=Submission.UNKNOWN, error=record.told(error)
         )
-
-    async def _accept(self, record: JobRecord, task: Task) -> JobRecord:
-        """Record the vendor's task id; nothing else comes first.
-
-        Raises:
-            Unrecorded: the ledger failed; the id stands on standard error and in a file.
-        """
-        values: dict[str, Any] = {
-            "submission": Submission.ACCEPTED,
-            "task": TaskStatus.QUEUED,
-            "task_id": task.id,
-            "task_ref": dataclasses.asdict(task),
-            "accepted_at": self._clock.now(),
-            "error": None,
-        }
-        try:
-            try:
-                moved = await self._journal.move(
-                    record, "accepted", also=self._admission.learn_accepted, **values
-                )
-                self.emergency.settled(record.id)
-                return moved
-            except Overtaken:
-                return await self._accept_late(record, task, values)
-        except Exception as error:
-            self._cry(record, task, error)
-            raise Unrecorded(record, task) from error
-
-    async def _accept_late(
-        self, record: JobRecord, task: Task, values: dict[str, Any]
-    ) -> JobRecord:
-        """Another worker took this job for dead; the id is worth more than its opinion."""
-        waiting = (Submission.SENDING, Submission.UNKNOWN)
-        while True:
-            current = await self._journal.get(record.id)
-            if current.submission not in waiting or current.task_id is not None:
-                break
-            with contextlib.suppress(Overtaken):
-                current = await self._journal.move(current, "accepted", any_owner=True, **values)
-        if current.task_id == task.id:
-            self.emergency.settled(record.id)
-        else:
-            self._cry(record, task, LedgerError("the job has another task already"))
-        return current
-
-    async def _record_at_last(self, record: JobRecord, task: Task) -> JobRecord:
-        """Try to record a paid task until it works or the caller is cancelled."""
-        while True:
-            await self._clock.sleep(1.0)
-            try:
-                return await self._accept(record, task)
-            except Unrecorded:
-                log.error("job %s: its task %s is still not recorded", record.id, task.id)
-
-    def _cry(self, record: JobRecord, task: Task, error: Exception) -> None:
-        entry = {
-            **dataclasses.asdict(record.account),
-            "task": dataclasses.asdict(task),
-            "token": dataclasses.replace(record, task_ref=dataclasses.asdict(task)).token,
-            "at": self._clock.now(),
-        }
-        self.emergency.write(record.id, entry, error)
-
-    async def adopt(self, record: JobRecord, task: Task) -> JobRecord:
-        """Record the task that was found for a lost submission."""
-        try:
-            return await uncancelled(lambda: self._accept(record, task))
-        except Unrecorded as unrecorded:
-            return await self._record_at_last(unrecorded.record, unrecorded.task)
-
-
-class Unrecorded(Exception):
-    """A paid task whose id is not in the ledger yet."""
-
-    def __init__(self, record: JobRecord, task: Task) -> None:
-        super().__init__(task.id)
-        self.record = record
-        self.task = task
 
 
 def _pause(error: OnetakeError, attempt: int) -> float:

@@ -44,6 +44,7 @@ class Waiter:
     missing: int = 0
     missing_since: float | None = None
     failures: int = 0
+    nudged: bool = False
     ended: bool = False
     error: Exception | None = None
 
@@ -129,6 +130,9 @@ class Watcher:
     async def _pause(self) -> None:
         """Sleep until a look is due, a caller's patience ends, or a new waiter comes."""
         now = self._clock.now()
+        for waiter in self._open():  # a clock that was set back must not stop the looks
+            longest = max(waiter.record.typical_seconds, pacing.LONGEST)
+            waiter.next_look = min(waiter.next_look, now + longest)
         times = [min(w.next_look, w.deadline or w.next_look) for w in self._open()]
         seconds = min([*times, now + self._journal.lease / 3]) - now
         if seconds <= 0:
@@ -152,7 +156,7 @@ class Watcher:
             while len(self._nudged) > REMEMBERED:
                 self._nudged.pop(next(iter(self._nudged)))
         for waiter in found:
-            waiter.next_look = self._clock.now()
+            waiter.next_look, waiter.nudged = self._clock.now(), True
             self._wake.set()
 
     def _open(self) -> list[Waiter]:
@@ -163,8 +167,10 @@ class Watcher:
         for waiter in self._open():
             if waiter.deadline is not None and now >= waiter.deadline:
                 _end(waiter)
-        await self._journal.renew(list({waiter.record.id for waiter in self._open()}))
+        await self._renew()
         due = [waiter for waiter in self._open() if waiter.next_look <= now]
+        for waiter in due:
+            waiter.nudged = False
         if not due:
             return
         tasks = {waiter.record.id: waiter.record.vendor_task for waiter in due}
@@ -176,6 +182,13 @@ class Watcher:
             except Exception as error:  # noqa: BLE001 - it is this waiter's, not the leader's
                 waiter.error = error
                 _end(waiter)
+
+    async def _renew(self) -> None:
+        """Give a sign of life; if that fails, the lease may end, and the job is claimed anew."""
+        try:
+            await self._journal.renew(list({waiter.record.id for waiter in self._open()}))
+        except OnetakeError as error:
+            log.warning("no sign of life could be given: %s", error)
 
     async def _look(self, tasks: Sequence[Task]) -> Mapping[str, Snapshot | Missing | LookError]:
         answers: dict[str, Snapshot | Missing | LookError] = {}
@@ -201,7 +214,9 @@ class Watcher:
     async def _apply(self, waiter: Waiter, answer: Snapshot | Missing | LookError) -> None:
         now = self._clock.now()
         record = waiter.record
-        waiter.next_look = pacing.next_look(record.accepted_at or now, now, record.typical_seconds)
+        usual = pacing.next_look(record.accepted_at or now, now, record.typical_seconds)
+        waiter.next_look = now if waiter.nudged else usual
+        waiter.nudged = False
         if isinstance(answer, LookError):
             _look_failed(waiter, answer, now)
         elif isinstance(answer, Missing):

@@ -20,6 +20,9 @@ from onetake.ledger.tables import buckets, job_slots, jobs
 PROBE_SECONDS = 300.0
 """Age after which a learned size is tried again with one more; a refusal costs nothing."""
 
+FORGOTTEN_SECONDS = 3 * 86_400.0
+"""Age after which an accepted task that never ended holds no slot any more."""
+
 Wanted = Sequence[tuple[str, int]]
 
 
@@ -73,8 +76,15 @@ def leave(connection: sa.Connection, job_id: str) -> None:
 
 
 def in_use(connection: sa.Connection, account: int, bucket: str, since: float) -> int:
-    """Return the slots that are held; an unknown submission from before ``since`` holds none."""
-    ended_unknown = sa.and_(jobs.c.submission == Submission.UNKNOWN.value, jobs.c.sent_at < since)
+    """Return the slots that are held.
+
+    An unknown submission from before ``since`` holds none, nor does a task that was accepted days
+    before and never ended: its vendor shows it no longer.
+    """
+    ended_unknown = sa.or_(
+        sa.and_(jobs.c.submission == Submission.UNKNOWN.value, jobs.c.sent_at < since),
+        sa.and_(jobs.c.accepted_at.is_not(None), jobs.c.accepted_at < since - FORGOTTEN_SECONDS),
+    )
     held = (
         sa.select(sa.func.coalesce(sa.func.sum(job_slots.c.weight), 0))
         .join_from(job_slots, jobs)

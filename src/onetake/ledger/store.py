@@ -7,9 +7,7 @@ Functions that take a connection run inside the writer's transaction; compose th
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -23,6 +21,7 @@ from onetake.job import (
     Submission,
     TaskStatus,
 )
+from onetake.ledger import connecting
 from onetake.ledger.migrations.upgrade import upgrade
 from onetake.ledger.records import _ACCOUNT_COLUMNS, Account, JobRecord, record_of
 from onetake.ledger.tables import accounts, events, jobs
@@ -72,12 +71,9 @@ class Ledger:
         url = sa.make_url(self.url)
         try:
             if url.get_backend_name() == "sqlite":
-                self._engine = _sqlite_engine(url, self._timeout)
+                self._engine = connecting.sqlite_engine(url, self._timeout)
             else:
-                wait = f"-c lock_timeout={int(self._timeout * 1000)}"
-                self._engine = sa.create_engine(
-                    url, connect_args={"options": wait, "connect_timeout": int(self._timeout) or 1}
-                )
+                self._engine = connecting.server_engine(url, self._timeout)
             connection = self._engine.connect()
             try:
                 with connection.begin():
@@ -105,30 +101,6 @@ def _cannot_open(label: str, error: Exception) -> LedgerError:
     )
 
 
-def _sqlite_engine(url: sa.URL, timeout: float) -> sa.Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    # the timeout is SQLite's busy_timeout, of this connection
-    engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": timeout})
-    sa.event.listen(engine, "connect", _sqlite_settings)
-    sa.event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_settings(connection: sqlite3.Connection, _: object) -> None:
-    """Set what makes a commit survive a power cut; a test reads these back."""
-    connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _sqlite_begin(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
 _joined = sa.select(
     jobs, *(accounts.c[name].label(f"of_{name}") for name in _ACCOUNT_COLUMNS)
 ).join_from(jobs, accounts)
@@ -148,17 +120,37 @@ def account_id(connection: sa.Connection, account: Account) -> int:
 
 
 def lock_account(connection: sa.Connection, account: int) -> None:
-    """Let no other process count or change this account's jobs until the transaction ends.
+    """Let no other process count this account's jobs until the transaction ends.
 
-    SQLite's transactions exclude each other anyway.
+    SQLite's transactions exclude each other anyway. The lock does not exclude those that foreign
+    keys take, or every insert of one process would wait for the other's.
     """
-    connection.execute(sa.select(accounts.c.id).filter_by(id=account).with_for_update())
+    wanted = sa.select(accounts.c.id).filter_by(id=account)
+    connection.execute(wanted.with_for_update(key_share=True))
+
+
+def lock_environment(connection: sa.Connection, environment: str) -> None:
+    """Let no other process count the jobs of an environment until the transaction ends."""
+    wanted = sa.select(accounts.c.id).filter_by(environment=environment).order_by(accounts.c.id)
+    connection.execute(wanted.with_for_update(key_share=True)).all()
 
 
 def get(connection: sa.Connection, job_id: str) -> JobRecord | None:
     """Return a job by our id."""
     row = connection.execute(_joined.where(jobs.c.id == job_id)).mappings().first()
     return None if row is None else record_of(row)
+
+
+def newest(connection: sa.Connection, job_id: str) -> JobRecord | None:
+    """Return a job, or the child that was sent in its place with the same callback address."""
+    record = get(connection, job_id)
+    while record is not None:
+        same = jobs.c.parent_id == record.id, jobs.c.proof == record.proof
+        row = connection.execute(_joined.where(*same)).mappings().first()
+        if row is None:
+            break
+        record = record_of(row)
+    return record
 
 
 def existing(connection: sa.Connection, job_id: str) -> JobRecord:
@@ -200,18 +192,44 @@ def by_fingerprint(connection: sa.Connection, account: int, fingerprint: str) ->
 
 
 def holders(connection: sa.Connection, account: int, task_ids: Sequence[str]) -> set[str]:
-    """Return those of the vendor's task ids that belong to a job already."""
+    """Return those of the vendor's task ids that belong to a job already.
+
+    The name of an account is ours: two names may stand for one account at the vendor.
+    """
     wanted = sa.select(jobs.c.task_id).where(
-        jobs.c.account_id == account, jobs.c.task_id.in_(task_ids)
+        jobs.c.account_id.in_(_same_place(account)), jobs.c.task_id.in_(task_ids)
     )
     return set(connection.execute(wanted).scalars())
+
+
+def check_free(connection: sa.Connection, record: JobRecord, task_id: str) -> None:
+    """Refuse to give a job a task that another one has.
+
+    Raises:
+        RequestError: naming the other job.
+    """
+    lock_account(connection, record.account_id)
+    wanted = sa.select(jobs.c.id).where(
+        jobs.c.account_id.in_(_same_place(record.account_id)),
+        jobs.c.task_id == task_id,
+        jobs.c.id != record.id,
+    )
+    other = connection.execute(wanted).scalar()
+    if other is not None:
+        raise RequestError(f"task {task_id} belongs to job {other} already.", job_id=other)
+
+
+def _same_place(account: int) -> sa.Select[tuple[int]]:
+    this, other = accounts.alias(), accounts.alias()
+    same = [this.c[name] == other.c[name] for name in ("provider", "host", "environment")]
+    return sa.select(other.c.id).join_from(this, other, sa.and_(*same)).where(this.c.id == account)
 
 
 def unknown_twins(connection: sa.Connection, record: JobRecord, window: float) -> list[str]:
     """Return other jobs whose equal body was sent about then, and whose outcome is unknown too."""
     sent = record.sent_at or 0.0
     wanted = sa.select(jobs.c.id).where(
-        jobs.c.account_id == record.account_id,
+        jobs.c.account_id.in_(_same_place(record.account_id)),
         jobs.c.body_sha256 == record.body_sha256,
         jobs.c.id != record.id,
         jobs.c.submission.in_((Submission.SENDING.value, Submission.UNKNOWN.value)),

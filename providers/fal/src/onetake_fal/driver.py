@@ -147,7 +147,7 @@ class FalDriver(Driver):
             code = answer.response.status_code
             found = kind or answer.response.headers.get("x-fal-error-type")
             if code in _GONE and not status.get("error"):
-                return Missing(final=True)
+                return Missing()  # undocumented, and a gateway may say it too: no verdict
             if not (status.get("error") or found or errors.is_verdict(code, answer.payload)):
                 error = errors.refusal(code, answer.payload)
                 return LookError(error, getattr(error, "retry_after", None))
@@ -185,13 +185,18 @@ class FalDriver(Driver):
                 listed += answer["items"]
                 cursor = answer.get("next_cursor")
                 if not cursor:
-                    break
+                    return wire.matching(listed, lost)
         except VendorAnswer as answer:
             raise errors.platform_refusal(answer.response.status_code, answer.payload) from None
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             unreadable = f"fal's list of requests could not be read ({error!r})."
             raise ProviderUnavailable(unreadable, provider="fal") from error
-        return wire.matching(listed, lost)
+        raise ProviderUnavailable(
+            f"fal lists more than {100 * LISTED_PAGES} requests since then; that is too many to be "
+            "sure of the right one.",
+            provider="fal",
+            retryable=False,
+        )
 
     def read_callback(self, body: bytes) -> str | None:
         """Read the request id from a webhook's body."""

@@ -120,10 +120,22 @@ class KlingDriver(Driver):
         try:
             data = await self._read("/tasks", {"task_ids": ",".join(task.id for task in tasks)})
         except OnetakeError as error:
+            if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
+                return await self._look_singly(tasks)  # one that is gone must not hide the others
             failed = LookError(error, getattr(error, "retry_after", None))
             return {task.id: failed for task in tasks}
         records = {record.get("id"): record for record in data or ()}
         return {task.id: _answer(records.get(task.id)) for task in tasks}
+
+    async def _look_singly(
+        self, tasks: Sequence[Task]
+    ) -> Mapping[str, Snapshot | Missing | LookError]:
+        if len(tasks) == 1:
+            return {tasks[0].id: Missing()}
+        answers: dict[str, Snapshot | Missing | LookError] = {}
+        for task in tasks:
+            answers.update(await self._look_at_many([task]))
+        return answers
 
     async def _look_at_one(self, task: Task) -> Snapshot | Missing | LookError:
         try:

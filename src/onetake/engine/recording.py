@@ -1,0 +1,161 @@
+"""Recording: the vendor's task id goes to the disk before anything else happens.
+
+It is not behind any pool or timer. While the ledger is slow, or fails, the id stands on standard
+error and in a file; recording is tried until it works or the caller is cancelled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from typing import Any
+
+import anyio
+import sqlalchemy as sa
+
+from onetake.clock import Clock
+from onetake.driver import Task
+from onetake.engine.admission import Admission
+from onetake.engine.emergency import EmergencyFolder
+from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.shielding import uncancelled
+from onetake.errors import LedgerError, RequestError
+from onetake.job import Submission, TaskStatus
+from onetake.ledger import store
+from onetake.ledger.records import JobRecord
+
+log = logging.getLogger("onetake.engine")
+SLOW = 2.0
+"""Seconds after which a ledger that does not answer is not relied upon."""
+
+_WAITING = (Submission.SENDING, Submission.UNKNOWN)
+
+
+class Unrecorded(Exception):
+    """A paid task whose id is not in the ledger yet."""
+
+    def __init__(self, record: JobRecord, task: Task) -> None:
+        super().__init__(task.id)
+        self.record = record
+        self.task = task
+
+
+class TaskTaken(Exception):
+    """A task that was found belongs to another job."""
+
+
+class Recorder:
+    """Writes task ids down."""
+
+    def __init__(
+        self, journal: Journal, admission: Admission, emergency: EmergencyFolder, clock: Clock
+    ) -> None:
+        self._journal = journal
+        self._admission = admission
+        self._clock = clock
+        self.emergency = emergency
+
+    async def accepted(self, record: JobRecord, task: Task) -> JobRecord:
+        """Record the answer to our own POST.
+
+        Raises:
+            Unrecorded: the ledger failed; the id stands on standard error and in a file.
+        """
+        return await self._record(record, task, found=False)
+
+    async def adopt(self, record: JobRecord, task: Task) -> JobRecord:
+        """Record the task that was found for a lost submission.
+
+        Raises:
+            TaskTaken: it belongs to another job by now.
+        """
+        try:
+            return await uncancelled(lambda: self._record(record, task, found=True))
+        except Unrecorded as unrecorded:
+            return await self.at_last(unrecorded)
+
+    async def at_last(self, unrecorded: Unrecorded) -> JobRecord:
+        """Try to record a paid task until it works or the caller is cancelled."""
+        record, task = unrecorded.record, unrecorded.task
+        while True:
+            await self._clock.sleep(1.0)
+            try:
+                return await self.accepted(record, task)
+            except Unrecorded:
+                log.error("job %s: its task %s is still not recorded", record.id, task.id)
+
+    async def _record(self, record: JobRecord, task: Task, *, found: bool) -> JobRecord:
+        values: dict[str, Any] = {
+            "submission": Submission.ACCEPTED,
+            "task": TaskStatus.QUEUED,
+            "task_id": task.id,
+            "task_ref": dataclasses.asdict(task),
+            "accepted_at": self._clock.now(),
+            "error": None,
+        }
+        failure: Exception | None = None
+        moved = record
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._cry_if_slow, record, task)
+            try:
+                moved = await self._move(record, task, found, values)
+            except Exception as error:  # noqa: BLE001 - raised below, outside the group
+                failure = error
+            group.cancel_scope.cancel()
+        if isinstance(failure, TaskTaken):
+            self.emergency.settled(record.id)
+            raise failure
+        if failure is not None:
+            self._cry(record, task, failure)
+            raise Unrecorded(record, task) from failure
+        return moved
+
+    async def _move(
+        self, record: JobRecord, task: Task, found: bool, values: dict[str, Any]
+    ) -> JobRecord:
+        def also(connection: sa.Connection, changed: JobRecord) -> None:
+            if found:
+                _check_free(connection, changed, task)
+            self._admission.learn_accepted(connection, changed)
+
+        try:
+            moved = await self._journal.move(record, "accepted", also=also, **values)
+        except Overtaken:
+            return await self._late(record, task, values)
+        self.emergency.settled(record.id)
+        return moved
+
+    async def _late(self, record: JobRecord, task: Task, values: dict[str, Any]) -> JobRecord:
+        """Another worker took this job for dead; the id is worth more than its opinion."""
+        current = await self._journal.get(record.id)
+        while current.submission in _WAITING:
+            with contextlib.suppress(Overtaken):
+                return await self._journal.move(current, "accepted", any_owner=True, **values)
+            current = await self._journal.get(record.id)
+        if current.task_id == task.id:
+            self.emergency.settled(record.id)
+        else:
+            self._cry(record, task, LedgerError("the job has ended, or has another task"))
+        return current
+
+    async def _cry_if_slow(self, record: JobRecord, task: Task) -> None:
+        await anyio.sleep(SLOW)  # of this machine: it is the ledger's time, not the vendor's
+        self._cry(record, task, LedgerError("the ledger does not answer"))
+
+    def _cry(self, record: JobRecord, task: Task, error: Exception) -> None:
+        told = dataclasses.asdict(task)
+        entry = {
+            **dataclasses.asdict(record.account),
+            "task": told,
+            "token": dataclasses.replace(record, task_ref=told).token,
+            "at": self._clock.now(),
+        }
+        self.emergency.write(record.id, entry, error)
+
+
+def _check_free(connection: sa.Connection, record: JobRecord, task: Task) -> None:
+    try:
+        store.check_free(connection, record, task.id)
+    except RequestError as error:
+        raise TaskTaken(task.id) from error
