@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check fix docs live clean
+.PHONY: help demo test test-all soak check fix docs live clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -28,6 +28,9 @@ test: $(READY)  ## the test-suite, with few frames per film
 
 test-all: $(READY)  ## everything, with every frame drawn
 	$(BIN)/python -m pytest --media=full -m "not live" -n auto --timeout=300
+
+soak: $(READY)  ## JOBS=500 SEED=1: both vendors under random faults and kills, then the books are compared
+	$(BIN)/python -m tests.faults.soak --jobs $(or $(JOBS),500) --seed $(or $(SEED),1)
 
 check: $(READY)  ## lint, types, import contracts, generated docs
 	$(BIN)/ruff check .

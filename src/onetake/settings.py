@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     sandbox_seconds_per_job: float = Field(default=2.0, ge=0)
     """Run time of a job on the in-process sandbox, in seconds."""
 
+    sandbox_concurrency: int = Field(default=5, ge=1)
+    """Slots per bucket that the in-process sandbox has where a vendor counts them."""
+
     sandbox_media: str = Field(default="full", pattern="^(full|fast)$")
     """``full`` draws every frame; ``fast`` draws a few (load tests)."""
 

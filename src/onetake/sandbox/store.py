@@ -129,12 +129,22 @@ class SandboxStore:
 
     def running(self, provider: str, bucket: str, now: float) -> int:
         """Return the slots that unfinished tasks take in a bucket."""
-        wanted = sa.select(_tasks.c.data).where(
-            _tasks.c.provider == provider, _tasks.c.bucket == bucket, _tasks.c.ends_at > now
-        )
+        open_ones = _tasks.c.provider == provider, _tasks.c.bucket == bucket, _tasks.c.ends_at > now
+        return int(self._sum("$.weight", *open_ones))
+
+    def units_spent(self, provider: str, now: float) -> float:
+        """Return the units of tasks that have succeeded."""
+        outcome = sa.func.json_extract(_tasks.c.data, "$.outcome")
+        cancelled = sa.func.json_extract(_tasks.c.data, "$.cancelled_at")
+        over = _tasks.c.provider == provider, _tasks.c.ends_at <= now
+        return self._sum("$.units", *over, outcome == "succeeded", cancelled.is_(None))
+
+    def _sum(self, path: str, *conditions: sa.ColumnElement[bool]) -> float:
+        """Add up a number of all tasks' data; in the database, because there may be thousands."""
+        number = sa.cast(sa.func.json_extract(_tasks.c.data, path), sa.Float)
+        wanted = sa.select(sa.func.coalesce(sa.func.sum(number), 0)).where(*conditions)
         with self._lock, self._engine.begin() as connection:
-            found = [SandboxTask(**data) for data in connection.execute(wanted).scalars()]
-        return sum(task.weight for task in found)
+            return float(connection.execute(wanted).scalar_one())
 
     def add_file(self, file_id: str, data: bytes, media_type: str, name: str) -> None:
         """Keep an uploaded or inlined file."""

@@ -45,6 +45,7 @@ def in_process(settings: Settings, clock: Clock) -> httpx.AsyncBaseTransport:
     wanted = SandboxSettings(
         seconds_per_job=settings.sandbox_seconds_per_job,
         media="fast" if settings.sandbox_media == "fast" else "full",
+        concurrency=settings.sandbox_concurrency,
         folder=settings.sandbox_folder,
     )
     try:

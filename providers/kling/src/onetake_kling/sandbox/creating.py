@@ -277,13 +277,7 @@ def create(sandbox: Sandbox, order: Order) -> SandboxTask:
 
 def remaining_units(sandbox: Sandbox) -> float:
     """Return what is left in the video pack; tasks deduct when they succeed."""
-    now = sandbox.now()
-    spent = sum(
-        float(task.units or 0)
-        for task in sandbox.store.tasks("kling")
-        if task.phase(now) == "succeeded"
-    )
-    return sandbox.settings.units - spent
+    return sandbox.settings.units - sandbox.store.units_spent("kling", sandbox.now())
 
 
 def _task(
