@@ -81,10 +81,12 @@ class Home:
             text=True,
         )
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, timeout: float = 50, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command line to its end."""
         with self.start(*arguments, **environment) as child:
-            out, err = child.communicate(timeout=50)
+            out, err = child.communicate(timeout=timeout)
         return subprocess.CompletedProcess(arguments, child.returncode, out, err)
 
     def generate(self, provider: str, *more: str) -> list[str]:

@@ -131,7 +131,7 @@ def work(home: Home, dice: random.Random, jobs: int) -> int:
 def settle(home: Home) -> None:
     """Resume in good weather until nothing changes any more."""
     for _ in range(6):
-        done = home.run("jobs", "resume", "--all")
+        done = home.run("jobs", "resume", "--all", timeout=900)
         states = Counter(job.state for job in home.jobs() if not job.state.ended)
         print(f"resumed: exit {done.returncode}, open {dict(states)}", flush=True)
         if set(states) <= {JobState.UNKNOWN}:
