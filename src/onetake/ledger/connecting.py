@@ -40,6 +40,7 @@ def _sqlite_settings(connection: sqlite3.Connection, _: object) -> None:
     _switch_to_wal(cursor)
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA secure_delete = ON")  # what is pruned is gone from the file too
     cursor.close()
 
 
