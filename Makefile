@@ -26,8 +26,8 @@ demo: $(READY)  ## the same shot through fal and Kling, offline, as MP4 files, w
 test: $(READY)  ## the test-suite, with few frames per film
 	$(BIN)/python -m pytest --media=fast -m "not full_media and not live and not thorough" -n auto
 
-test-all: $(READY)  ## everything, with every frame drawn
-	$(BIN)/python -m pytest --media=full -m "not live" -n auto --timeout=300
+test-all: $(READY)  ## everything, with every frame drawn, and on both databases
+	LIVES=40 $(BIN)/python -m pytest --media=full -m "not live" -n auto --timeout=300
 
 soak: $(READY)  ## JOBS=500 SEED=1: both vendors under random faults and kills, then the books are compared
 	$(BIN)/python -m tests.faults.soak --jobs $(or $(JOBS),500) --seed $(or $(SEED),1)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,6 +74,13 @@ def picture() -> bytes:
 
 
 PICTURE = picture()
+
+
+@functools.cache
+def lake() -> FittedRequest:
+    """Return a request that fits."""
+    request = GenerationRequest("a lake", model="kling-v2.6-pro-text")
+    return fit(request, plugins.catalog("kling"))
 
 
 class Killed(BaseException):
@@ -262,10 +271,9 @@ class Lives(RuleBasedStateMachine):
     @rule(resend=st.sampled_from(["safe", "lookup", "none"]), key=st.sampled_from([None, "k"]))
     def intend(self, resend: str, key: str | None) -> None:
         """Somebody wants a film."""
-        request = GenerationRequest("a lake", model="kling-v2.6-pro-text", key=key)
-        fitted = fit(request, plugins.catalog("kling"))
+        fitted = lake()
         card = fitted.card.model_copy(update={"resend": resend, "name": f"toy-{resend}"})
-        wanted = dataclasses.replace(fitted, card=card)
+        wanted = dataclasses.replace(fitted, card=card, key=key)
         intent = Intent(wanted, {}, 1.0, retry=True)
         self.act(lambda engine: engine.intend(intent))
 
@@ -350,24 +358,27 @@ class Lives(RuleBasedStateMachine):
     # ── what must hold at every moment ──
 
     @invariant()
-    def nothing_is_paid_twice(self) -> None:
+    def the_rules_hold(self) -> None:
+        """All of them, after every step."""
+        if hasattr(self, "vendor"):
+            records = self.records()
+            self.nothing_is_paid_twice(records)
+            self.what_has_ended_stays(records)
+            self.slots_belong_to_open_tasks(records)
+
+    def nothing_is_paid_twice(self, found: list[JobRecord]) -> None:
         """One task per job at the vendor, and each belongs to a job that may have it."""
-        if not hasattr(self, "vendor"):
-            return
         jobs = [task["job"] for task in self.vendor.tasks.values()]
         assert len(jobs) == len(set(jobs))
-        records = {record.id: record for record in self.records()}
+        records = {record.id: record for record in found}
         for task_id, task in self.vendor.tasks.items():
             record = records[task["job"]]
             waiting = record.state in (JobState.SENDING, JobState.UNKNOWN)
             assert record.task_id == task_id or waiting, "a paid task was forgotten"
 
-    @invariant()
-    def what_has_ended_stays(self) -> None:
+    def what_has_ended_stays(self, found: list[JobRecord]) -> None:
         """No state changes after the end, and no task id ever."""
-        if not hasattr(self, "vendor"):
-            return
-        for record in self.records():
+        for record in found:
             if record.id in self.ended:
                 assert record.state is self.ended[record.id]
             if record.state.ended:
@@ -376,15 +387,12 @@ class Lives(RuleBasedStateMachine):
             if record.task_id is not None:
                 assert self.tasks.setdefault(record.id, record.task_id) == record.task_id
 
-    @invariant()
-    def slots_belong_to_open_tasks(self) -> None:
-        """Never more than there are, and none for what has ended or was not sent."""
-        if not hasattr(self, "vendor"):
-            return
+    def slots_belong_to_open_tasks(self, found: list[JobRecord]) -> None:
+        """None for what has ended or was not sent."""
         held = self.ledger.run_blocking(
             lambda c: list(c.execute(sa.select(job_slots.c.job_id)).scalars())
         )
-        open_ones = {r.id for r in self.records() if r.sent_at is not None and not r.state.ended}
+        open_ones = {r.id for r in found if r.sent_at is not None and not r.state.ended}
         assert set(held) <= open_ones
 
     def teardown(self) -> None:
@@ -399,7 +407,7 @@ class Lives(RuleBasedStateMachine):
             self.clock.advance(10_000)
             if not record.state.ended:
                 self._finish(record)
-        self.nothing_is_paid_twice()
+        self.the_rules_hold()
         for record in self.records():
             absent = not any(task["job"] == record.id for task in self.vendor.tasks.values())
             assert record.state.ended or (record.state is JobState.UNKNOWN and absent)
@@ -426,8 +434,8 @@ def _was_killed(error: BaseException) -> bool:
 
 TestLives = Lives.TestCase
 TestLives.settings = settings(
-    max_examples=25,
-    stateful_step_count=30,
+    max_examples=int(os.environ.get("LIVES", "10")),
+    stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
