@@ -142,6 +142,10 @@ class Home:
         finally:
             ledger.close()
 
+    def open_ledger(self) -> None:
+        """Make the ledger, empty."""
+        self.records()
+
     def jobs(self) -> list[Job]:
         """The same as callers see them."""
         return [record.job() for record in self.records()]

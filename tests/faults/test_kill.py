@@ -62,7 +62,15 @@ def test_before_the_intent(home: Home, vendor: str) -> None:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize(
-    "instant", ["intended", "accepted", "running", "succeeded", "before-rename", "after-rename"]
+    "instant",
+    [
+        "intended",
+        "accepted",
+        "running",
+        "succeeded",
+        pytest.param("before-rename", marks=pytest.mark.thorough),
+        "after-rename",
+    ],
 )
 def test_at_an_instant(home: Home, vendor: str, instant: str) -> None:
     """The intent stands, or the task id does: resuming delivers."""

@@ -91,7 +91,7 @@ def test_eight_processes_with_one_key_are_one_job(
         assert len(server.requests(path="/kling/cdn" if vendor == "kling" else "/fal/media")) == 1
 
 
-@pytest.mark.parametrize("ledger", ["sqlite", "postgres"])
+@pytest.mark.parametrize("ledger", ["postgres", pytest.param("sqlite", marks=pytest.mark.thorough)])
 def test_slots_hold_across_processes(
     tmp_path: Path, ledger: str, request: pytest.FixtureRequest
 ) -> None:

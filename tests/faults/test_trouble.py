@@ -42,7 +42,7 @@ def refused(home: Home, reason: str, **environment: str) -> None:
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_an_id_that_cannot_be_recorded_is_not_lost(home: Home, vendor: str) -> None:
     """It stands on standard error and in a file; resuming reads the file, and removes it."""
-    home.run("jobs", "list")
+    home.open_ledger()
     ledger = home.folder / "ledger.sqlite3"
     with closing(sqlite3.connect(ledger)) as connection:
         connection.execute(FULL)
@@ -69,7 +69,7 @@ def test_an_id_that_cannot_be_recorded_is_not_lost(home: Home, vendor: str) -> N
 
 def test_recording_goes_on_as_soon_as_it_can(home: Home) -> None:
     """The process keeps trying: the id arrives in the ledger, and the job goes on."""
-    home.run("jobs", "list")
+    home.open_ledger()
     ledger = home.folder / "ledger.sqlite3"
     with closing(sqlite3.connect(ledger)) as connection:
         connection.execute(FULL)
@@ -85,7 +85,7 @@ def test_recording_goes_on_as_soon_as_it_can(home: Home) -> None:
 
 def test_a_locked_ledger(home: Home) -> None:
     """Another program keeps it: told after the patience, before anything is paid."""
-    home.run("jobs", "list")
+    home.open_ledger()
     with closing(sqlite3.connect(home.folder / "ledger.sqlite3")) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         refused(home, "locked", ONETAKE_LEDGER_TIMEOUT="0.3")
@@ -100,7 +100,7 @@ def test_a_corrupt_ledger(home: Home) -> None:
 
 def test_a_damaged_ledger(home: Home) -> None:
     """A database whose pages were overwritten."""
-    home.run("jobs", "list")
+    home.open_ledger()
     path = home.folder / "ledger.sqlite3"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -112,7 +112,7 @@ def test_a_damaged_ledger(home: Home) -> None:
 
 def test_a_newer_ledger(home: Home) -> None:
     """Written by a version that knows more."""
-    home.run("jobs", "list")
+    home.open_ledger()
     with closing(sqlite3.connect(home.folder / "ledger.sqlite3")) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
         connection.commit()
@@ -121,7 +121,7 @@ def test_a_newer_ledger(home: Home) -> None:
 
 def test_a_ledger_that_may_only_be_read(home: Home) -> None:
     """Opened read-only, because modes of files do not bind root."""
-    home.run("jobs", "list")
+    home.open_ledger()
     url = f"sqlite:///file:{home.folder / 'ledger.sqlite3'}?mode=ro&uri=true"
     refused(home, "readonly", ONETAKE_LEDGER=url)
 
@@ -157,7 +157,7 @@ def run_limited(home: Home, size: int, *arguments: str) -> subprocess.CompletedP
 
 def test_no_room_for_the_intent(home: Home) -> None:
     """Nothing is paid that cannot be written down first."""
-    home.run("jobs", "list")
+    home.open_ledger()
     done = run_limited(home, 8_000, *home.generate("kling"))
     assert done.returncode == 1, done.stderr
     assert "the ledger cannot be used" in done.stderr
