@@ -430,6 +430,19 @@ def test_reuse_binds_the_key_to_the_job_that_is_reused(
     assert len(server.charges()) == 1
 
 
+def test_reuse_joins_a_twin_that_is_under_way(server: SandboxServer, settings: Settings) -> None:
+    """The same request while the first one runs: one job, one charge, two results."""
+
+    async def work(provider: Provider) -> None:
+        first = await provider.submit(LAKE)
+        joined = await provider.generate(LAKE, reuse=True)
+        assert joined.job.id == first.id
+        assert (await provider.wait(first)).path == joined.path
+
+    run(work, server, settings)
+    assert len(server.charges()) == 1
+
+
 def test_no_sign_of_life_is_only_a_warning(
     server: SandboxServer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
