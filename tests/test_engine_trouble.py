@@ -109,7 +109,7 @@ def test_a_late_id_is_worth_more_than_the_takeover(
 
 
 def test_a_ledger_that_does_not_answer_is_not_waited_for(
-    server: SandboxServer, settings: Settings, capsys: pytest.CaptureFixture[str]
+    server: SandboxServer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Another program holds it at the wrong moment: the id stands in a file within seconds."""
     server.fail("slow", method="POST", path="/kling")
@@ -139,7 +139,7 @@ def test_a_ledger_that_does_not_answer_is_not_waited_for(
     thread.join()
     assert held.is_set()
     assert len(seen) == 1
-    assert "does not answer" in capsys.readouterr().err
+    assert "does not answer" in caplog.text
     assert list(emergency.iterdir()) == [], "it was recorded in the end"
 
 
@@ -468,7 +468,7 @@ class _Locked:
     def __init__(self, ledger: Ledger) -> None:
         self.label = ledger.label
 
-    async def run(self, work: Any) -> Any:
+    async def run(self, work: Any, *, urgent: bool = False) -> Any:
         """Fail, as a locked database does."""
         raise LedgerError("the database is locked")
 

@@ -251,6 +251,27 @@ def test_illegal_steps_are_refused(ledger: Ledger) -> None:
     assert ledger.run_blocking(lambda c: store.move(c, seen, done))
 
 
+def test_what_is_urgent_comes_next(ledger: Ledger) -> None:
+    """A task id does not stand in line behind thousands of other changes."""
+    order: list[str] = []
+    begun, go = threading.Event(), threading.Event()
+
+    def first(connection: sa.Connection) -> None:
+        begun.set()
+        go.wait(10)
+
+    futures = [ledger._writer.submit(first)]
+    begun.wait(10)
+    for number in range(1200):
+        futures.append(ledger._writer.submit(lambda c, n=number: order.append(str(n))))
+    futures.append(ledger._writer.submit(lambda c: order.append("urgent"), urgent=True))
+    go.set()
+    for future in futures:
+        future.result(30)
+    assert order[0] == "urgent"
+    assert order[1:] == [str(number) for number in range(1200)]
+
+
 def test_a_failed_piece_of_work_leaves_the_others_alone(ledger: Ledger) -> None:
     """Work that shares a transaction fails alone."""
 

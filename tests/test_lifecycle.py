@@ -180,11 +180,11 @@ class MortalLedger:
         self.dead = False
         self.label = ledger.label
 
-    async def run(self, work: Any) -> Any:
+    async def run(self, work: Any, *, urgent: bool = False) -> Any:
         """Write, unless dead."""
         if self.dead:
             raise LedgerError("this process has ended")
-        return await self._ledger.run(work)
+        return await self._ledger.run(work, urgent=urgent)
 
 
 class Lives(RuleBasedStateMachine):

@@ -22,18 +22,23 @@ class EmergencyFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str, bool]] = set()
 
-    def write(self, job_id: str, entry: dict[str, Any], reason: Exception) -> None:
-        """Tell a person and write the file; once for each task."""
-        told = (job_id, entry["task"]["id"])
+    def write(
+        self, job_id: str, entry: dict[str, Any], reason: Exception, *, aloud: bool = True
+    ) -> None:
+        """Tell a person, unless it may still be recorded, and write the file; once per task."""
+        told = (job_id, entry["task"]["id"], aloud)
         if told in self._told:
             return
         self._told.add(told)
         line = json.dumps({"job_id": job_id, **entry})
-        print(  # noqa: T201 - the last place left
-            f"onetake: PAID TASK NOT RECORDED ({reason}): {line}", file=sys.stderr
-        )
+        if aloud:
+            print(  # noqa: T201 - the last place left
+                f"onetake: PAID TASK NOT RECORDED ({reason}): {line}", file=sys.stderr
+            )
+        else:
+            log.warning("job %s: %s; its task is noted in %s", job_id, reason, self._path(job_id))
         try:
             write_atomic(self._path(job_id), line.encode())
         except OSError as failure:

@@ -68,6 +68,7 @@ class Journal:
         event: str,
         *,
         any_owner: bool = False,
+        urgent: bool = False,
         also: Also | None = None,
         **values: Any,
     ) -> JobRecord:
@@ -77,6 +78,7 @@ class Journal:
             seen: the job as it was read.
             event: name for the audit trail.
             any_owner: for a fact that is true whoever owns the job: the vendor's task id.
+            urgent: ahead of everything else that waits for the ledger.
             also: more work in the same transaction, once the job is changed.
             **values: columns.
 
@@ -103,7 +105,7 @@ class Journal:
             store.note(connection, seen.id, now, event, _detail(values))
             return record
 
-        record = await self.ledger.run(work)
+        record = await self.ledger.run(work, urgent=urgent)
         if record is None:
             raise Overtaken(seen.id)
         if not holds_slots(record):

@@ -120,7 +120,7 @@ class Recorder:
             self._admission.learn_accepted(connection, changed)
 
         try:
-            moved = await self._journal.move(record, "accepted", also=also, **values)
+            moved = await self._journal.move(record, "accepted", urgent=True, also=also, **values)
         except Overtaken:
             return await self._late(record, task, values)
         self.emergency.settled(record.id)
@@ -141,9 +141,9 @@ class Recorder:
 
     async def _cry_if_slow(self, record: JobRecord, task: Task) -> None:
         await anyio.sleep(SLOW)  # of this machine: it is the ledger's time, not the vendor's
-        self._cry(record, task, LedgerError("the ledger does not answer"))
+        self._cry(record, task, LedgerError("the ledger does not answer"), aloud=False)
 
-    def _cry(self, record: JobRecord, task: Task, error: Exception) -> None:
+    def _cry(self, record: JobRecord, task: Task, error: Exception, *, aloud: bool = True) -> None:
         told = dataclasses.asdict(task)
         entry = {
             **dataclasses.asdict(record.account),
@@ -151,7 +151,7 @@ class Recorder:
             "token": dataclasses.replace(record, task_ref=told).token,
             "at": self._clock.now(),
         }
-        self.emergency.write(record.id, entry, error)
+        self.emergency.write(record.id, entry, error, aloud=aloud)
 
 
 def _check_free(connection: sa.Connection, record: JobRecord, task: Task) -> None:

@@ -49,13 +49,15 @@ class Ledger:
         """The ledger's place for messages, without a password."""
         return sa.make_url(self.url).render_as_string(hide_password=True)
 
-    async def run(self, work: Callable[[sa.Connection], T]) -> T:
+    async def run(self, work: Callable[[sa.Connection], T], *, urgent: bool = False) -> T:
         """Run work in the ledger's thread and transaction; return once it is on disk.
+
+        However much is waiting, what is urgent comes next.
 
         Raises:
             LedgerError: the ledger cannot be used; nothing of ``work`` was kept.
         """
-        return await finished(self._writer.submit(work))
+        return await finished(self._writer.submit(work, urgent=urgent))
 
     def run_blocking(self, work: Callable[[sa.Connection], T]) -> T:
         """The same without an event loop."""

@@ -36,12 +36,13 @@ class Writer:
     def __init__(self, connect: Callable[[], sa.Connection]) -> None:
         self._connect = connect
         self._queue: queue.SimpleQueue[tuple[Work, Future[Any]] | None] = queue.SimpleQueue()
+        self._urgent: queue.SimpleQueue[tuple[Work, Future[Any]]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
 
-    def submit(self, work: Callable[[sa.Connection], T]) -> Future[T]:
-        """Queue work; its result comes through the future."""
+    def submit(self, work: Callable[[sa.Connection], T], *, urgent: bool = False) -> Future[T]:
+        """Queue work; its result comes through the future. What is urgent goes first."""
         future: Future[T] = Future()
         with self._lock:
             if self._closed:
@@ -51,7 +52,11 @@ class Writer:
                     target=self._run, name="onetake-ledger", daemon=True
                 )
                 self._thread.start()
-            self._queue.put((work, future))
+            if urgent:
+                self._urgent.put((work, future))
+                self._queue.put((_nothing, Future()))  # wakes the thread, should it sleep
+            else:
+                self._queue.put((work, future))
         return future
 
     def close(self) -> None:
@@ -83,6 +88,8 @@ class Writer:
     def _next_batch(self) -> tuple[list[tuple[Work, Future[Any]]], bool]:
         batch: list[tuple[Work, Future[Any]]] = []
         item = self._queue.get()
+        while not self._urgent.empty():
+            batch.append(self._urgent.get())
         while item is not None:
             batch.append(item)
             if len(batch) >= _BATCH:
@@ -92,6 +99,10 @@ class Writer:
             except queue.Empty:
                 return batch, False
         return batch, True
+
+
+def _nothing(connection: sa.Connection) -> None:
+    """Do nothing."""
 
 
 def _run_all(connection: sa.Connection, batch: list[tuple[Work, Future[Any]]]) -> None:
