@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import resource
 import subprocess
@@ -20,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +27,13 @@ import anyio
 from onetake import GenerationRequest, JobState, get_provider
 from onetake.settings import Settings
 from onetake.testing import SandboxServer, VirtualClock
+from onetake.testing.server import sandbox_process
 
 SECONDS = 20.0
+SERVED = ("--seconds-per-job", str(SECONDS), "--media", "fast", "--concurrency", "100000")
+"""How the sandbox is served."""
 MODEL = "kling-v2.6-pro-text"
 FAL = "fal-ai/kling-video/v2.6/pro/text-to-video"
-
-
-@contextlib.contextmanager
-def served() -> Iterator[SandboxServer]:
-    """Serve a sandbox with room for everything, in a process of its own."""
-    command = [sys.executable, "-m", "onetake", "sandbox", "serve", "--port", "0"]
-    options = ["--seconds-per-job", str(SECONDS), "--media", "fast", "--concurrency", "100000"]
-    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        urls = json.loads(child.stdout.readline())
-        server = SandboxServer(urls["control"].removesuffix("/_sandbox"))
-        try:
-            yield server
-        finally:
-            server.close()
-            child.kill()
 
 
 def requests_for(jobs: int) -> list[GenerationRequest]:
@@ -166,7 +151,7 @@ def main() -> None:
         return
     for jobs in chosen.jobs:
         for client in ("fal-client", "fal", "kling"):
-            with served() as server:
+            with sandbox_process(*SERVED) as server:
                 row = child("--one", client, str(jobs), server.url)
                 made = len(server.requests())
             name = client if client == "fal-client" else f"onetake, {client}"

@@ -15,7 +15,6 @@ sandbox's charges are laid beside the ledger:
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import subprocess
@@ -24,19 +23,20 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from onetake import JobState
 from onetake.files import sha256_of
 from onetake.testing import SandboxServer
+from onetake.testing.server import sandbox_process
 from tests.faults.children import Home
 
 MODEL = "kling-v2.6-pro-text"
 BATCH = 12
 WORKERS = 3
+SERVED = ("--seconds-per-job", "0.4", "--media", "fast", "--concurrency", "8")
+"""How the sandbox is served."""
 FAULTS = (
     ("drop_after_accept", "POST", ""),
     ("drop_before_accept", "POST", ""),
@@ -63,23 +63,6 @@ SETTINGS = {
     "ONETAKE_GUARD": "5",
     "ONETAKE_LEASE": "5",
 }
-
-
-@contextmanager
-def served() -> Iterator[SandboxServer]:
-    """Serve a sandbox in a process of its own."""
-    command = [sys.executable, "-m", "onetake", "sandbox", "serve", "--port", "0"]
-    options = ["--seconds-per-job", "0.4", "--media", "fast", "--concurrency", "8"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([*command, *options], text=True, **pipes) as child:
-        assert child.stdout is not None
-        urls = json.loads(child.stdout.readline())
-        server = SandboxServer(urls["control"].removesuffix("/_sandbox"))
-        try:
-            yield server
-        finally:
-            server.close()
-            child.kill()
 
 
 class Weather(threading.Thread):
@@ -181,7 +164,7 @@ def main() -> int:
     chosen = arguments.parse_args()
     dice = random.Random(chosen.seed)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, served() as server:
+    with tempfile.TemporaryDirectory() as folder, sandbox_process(*SERVED) as server:
         home = Home(Path(folder) / "home", server, **SETTINGS)
         home.run("jobs", "list")
         weather = Weather(server, random.Random(chosen.seed + 1))

@@ -26,12 +26,8 @@ def generate(
     provider: options.ProviderName = None,
     model: options.Model = None,
     asset: options.Assets = None,
-    out: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Copy the result here.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Let -o replace a file that exists.")
-    ] = False,
+    out: options.Out = None,
+    overwrite: options.Overwrite = False,
     duration: options.Duration = None,
     aspect_ratio: options.AspectRatio = None,
     resolution: options.Resolution = None,

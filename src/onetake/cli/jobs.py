@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -27,8 +26,6 @@ app = typer.Typer(
 JobOrToken = Annotated[
     str, typer.Argument(metavar="ID", help="Job id, the beginning of it, or a job's token.")
 ]
-Out = Annotated[Path | None, typer.Option("-o", "--output", help="Copy the result here.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Let -o replace a file that exists.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="Job id, or the beginning of it.")]
 
 
@@ -90,8 +87,8 @@ def show(job_id: JobId, as_json: options.Json = False) -> None:
 def wait(
     job_id: JobOrToken,
     timeout: Annotated[float | None, typer.Option(min=0, help="Seconds to wait.")] = None,
-    out: Out = None,
-    overwrite: Overwrite = False,
+    out: options.Out = None,
+    overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> int:
     """Wait for a job and fetch its file; a job that was not sent yet is sent."""
@@ -156,8 +153,8 @@ def resume(
         str | None, typer.Argument(metavar="[ID]", help="Job id, the beginning of it, or token.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every open job.")] = False,
-    out: Out = None,
-    overwrite: Overwrite = False,
+    out: options.Out = None,
+    overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> int:
     """Go on with jobs after a crash or an interruption."""

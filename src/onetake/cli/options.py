@@ -38,6 +38,8 @@ Params = Annotated[
 ]
 Region = Annotated[str | None, typer.Option(help="Provider region, such as cn.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the offline sandbox; costs nothing.")]
+Out = Annotated[Path | None, typer.Option("-o", "--output", help="Copy the result here.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Let -o replace a file that exists.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 
 _ROLE = re.compile(r"^([a-z][a-z0-9_]{1,40})=(.+)$", re.DOTALL)

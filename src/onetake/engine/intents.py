@@ -182,7 +182,6 @@ class IntentWriter:
             return known, False
         account = store.account_id(connection, self._account)
         if self._budget is not None:
-            store.lock_environment(connection, self._account.environment)
             self._budget.check(connection, values["created_at"], intent.reserve, intent.currency)
         parent = None
         if intent.fitted.key is not None:

@@ -32,6 +32,18 @@ SLOW = 2.0
 _WAITING = (Submission.SENDING, Submission.UNKNOWN)
 
 
+def acceptance(task: Task, at: float | None) -> dict[str, Any]:
+    """Return the columns of a job whose task is known; ``at`` is when the vendor took it."""
+    return {
+        "submission": Submission.ACCEPTED,
+        "task": TaskStatus.QUEUED,
+        "task_id": task.id,
+        "task_ref": dataclasses.asdict(task),
+        "accepted_at": at,
+        "error": None,
+    }
+
+
 class Unrecorded(Exception):
     """A paid task whose id is not in the ledger yet."""
 
@@ -86,14 +98,7 @@ class Recorder:
                 log.error("job %s: its task %s is still not recorded", record.id, task.id)
 
     async def _record(self, record: JobRecord, task: Task, *, found: bool) -> JobRecord:
-        values: dict[str, Any] = {
-            "submission": Submission.ACCEPTED,
-            "task": TaskStatus.QUEUED,
-            "task_id": task.id,
-            "task_ref": dataclasses.asdict(task),
-            "accepted_at": self._clock.now(),
-            "error": None,
-        }
+        values = acceptance(task, self._clock.now())
         failure: Exception | None = None
         moved = record
         async with anyio.create_task_group() as group:

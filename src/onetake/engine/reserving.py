@@ -9,7 +9,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from onetake.errors import BudgetExceeded
-from onetake.ledger import spending
+from onetake.ledger import spending, store
 from onetake.money import Money, plain
 
 
@@ -46,6 +46,7 @@ class Budget:
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).replace(
             hour=0, minute=0, second=0, microsecond=0
         )
+        store.lock_environment(connection, self.environment)
         spent = spending.spent(connection, self.environment, self.limit.currency, today.timestamp())
         if spent + reserve > self.limit.amount:
             raise BudgetExceeded(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 import sqlalchemy as sa
 
 from onetake.clock import Clock
 from onetake.driver import Driver, LookError, Snapshot, Task
 from onetake.engine.emergency import EmergencyFolder
 from onetake.engine.journal import Journal
+from onetake.engine.recording import acceptance
 from onetake.errors import DeliveryError, JobFailed, RequestError
 from onetake.job import Delivery, Submission, TaskStatus, new_job_id
 from onetake.ledger import store
@@ -43,19 +41,13 @@ class Settler:
                 f"task {task_id}: {record.account.provider} does not know it at "
                 f"{task.path or 'this account'}; job {record.id} stays as it is."
             )
-        values: dict[str, Any] = {
-            "submission": Submission.ACCEPTED,
-            "task": TaskStatus.QUEUED,
-            "task_id": task.id,
-            "task_ref": asdict(task),
-            "accepted_at": record.sent_at,
-            "error": None,
-        }
 
         def free(connection: sa.Connection, changed: JobRecord) -> None:
             store.check_free(connection, changed, task_id)
 
-        moved = await self._journal.move(record, "attached", also=free, **values)
+        moved = await self._journal.move(
+            record, "attached", also=free, **acceptance(task, record.sent_at)
+        )
         self._emergency.settled(record.id)
         return moved
 

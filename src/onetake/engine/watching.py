@@ -18,7 +18,7 @@ from onetake.clock import Clock
 from onetake.driver import Charge, Driver, LookError, Missing, Snapshot, Task
 from onetake.engine import pacing
 from onetake.engine.journal import Journal, Overtaken
-from onetake.engine.traffic import Traffic
+from onetake.engine.traffic import Signal, Traffic
 from onetake.errors import JobFailed, OnetakeError, ProviderUnavailable
 from onetake.job import Job, Submission, TaskStatus
 from onetake.ledger.records import JobRecord
@@ -80,7 +80,7 @@ class Watcher:
         self._batch = batch
         self._waiters: list[Waiter] = []
         self._led = False
-        self._wake = anyio.Event()
+        self._wake = Signal()
         self._nudged: dict[str, None] = {}
 
     async def until_ended(
@@ -97,7 +97,7 @@ class Watcher:
             look = now
         waiter = Waiter(record, look, deadline, on_update)
         self._waiters.append(waiter)
-        self._wake.set()
+        self._wake.give()
         try:
             while not waiter.ended:
                 if self._led:
@@ -137,16 +137,7 @@ class Watcher:
         seconds = min([*times, now + self._journal.lease / 3]) - now
         if seconds <= 0:
             return
-        self._wake = anyio.Event()
-        async with anyio.create_task_group() as group:
-
-            async def sleep() -> None:
-                await self._clock.sleep(seconds)
-                group.cancel_scope.cancel()
-
-            group.start_soon(sleep)
-            await self._wake.wait()
-            group.cancel_scope.cancel()
+        await self._wake.wait(seconds, self._clock)
 
     def nudge(self, job_id: str) -> None:
         """Look at a job now: a callback says that something happened."""
@@ -157,7 +148,7 @@ class Watcher:
                 self._nudged.pop(next(iter(self._nudged)))
         for waiter in found:
             waiter.next_look, waiter.nudged = self._clock.now(), True
-            self._wake.set()
+            self._wake.give()
 
     def _open(self) -> list[Waiter]:
         return [waiter for waiter in self._waiters if not waiter.ended]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -98,3 +101,20 @@ def sandbox_server(*, clock: Clock | None = None, **settings: Any) -> Iterator[S
         thread.join(10)
         plain.close()
         sandbox.close()
+
+
+@contextlib.contextmanager
+def sandbox_process(*options: str) -> Iterator[SandboxServer]:
+    """Serve a sandbox in a process of its own; ``options`` are those of ``sandbox serve``."""
+    command = [sys.executable, "-m", "onetake", "sandbox", "serve", "--port", "0", *options]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        command, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as child:
+        assert child.stdout is not None
+        urls = json.loads(child.stdout.readline())
+        server = SandboxServer(urls["control"].removesuffix("/_sandbox"))
+        try:
+            yield server
+        finally:
+            server.close()
+            child.kill()
