@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from onetake.clock import Clock
 from onetake.engine.traffic import Signal
 from onetake.engine.workers import is_gone
 from onetake.errors import RequestError
-from onetake.job import JobState, Submission, TaskStatus
+from onetake.job import JobState, Submission, TaskStatus, job_state
 from onetake.ledger import slots, spending, store
 from onetake.ledger.records import JobRecord
 
@@ -91,17 +91,15 @@ class Journal:
 
         def work(connection: sa.Connection) -> JobRecord | None:
             changes = {"updated_at": now, **_settled(values), **values}
-            if not store.move(connection, seen, changes):
+            if after(seen, values).ended and seen.ended_at is None:
+                changes.update(ended_at=now, owner=None, lease_until=None)
+            record = store.move(connection, seen, changes)
+            if record is None:
                 return None
-            record = store.existing(connection, seen.id)
-            if not holds_slots(record):
+            if holds_slots(seen) and not holds_slots(record):
                 slots.leave(connection, record.id)
             if also is not None:
                 also(connection, record)
-            if record.state.ended and record.ended_at is None:
-                done = {"ended_at": now, "owner": None, "lease_until": None}
-                store.move(connection, record, done)
-                record = store.existing(connection, seen.id)
             store.note(connection, seen.id, now, event, _detail(values))
             return record
 
@@ -161,6 +159,15 @@ class Journal:
             self.announce(message)
         except Exception:
             log.exception("a plugin failed on the event %s of job %s", event, record.id)
+
+
+def after(seen: JobRecord, values: Mapping[str, Any]) -> JobState:
+    """Return the state of a job once these columns are written."""
+    return job_state(
+        values.get("submission", seen.submission),
+        values.get("task", seen.task),
+        values.get("delivery", seen.delivery),
+    )
 
 
 def holds_slots(record: JobRecord) -> bool:

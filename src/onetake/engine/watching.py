@@ -81,6 +81,7 @@ class Watcher:
         self._waiters: list[Waiter] = []
         self._led = False
         self._wake = Signal()
+        self._renewed_at: float | None = None
         self._nudged: dict[str, None] = {}
 
     async def until_ended(
@@ -166,16 +167,24 @@ class Watcher:
             return
         tasks = {waiter.record.id: waiter.record.vendor_task for waiter in due}
         answers = await self._look(list(tasks.values()))
-        for waiter in due:
-            answer = answers.get(waiter.record.vendor_task.id, Missing())
-            try:
-                await self._apply(waiter, answer)
-            except Exception as error:  # noqa: BLE001 - it is this waiter's, not the leader's
-                waiter.error = error
-                _end(waiter)
+        async with anyio.create_task_group() as group:  # so that they share the ledger's flush
+            for waiter in due:
+                answer = answers.get(tasks[waiter.record.id].id, Missing())
+                group.start_soon(self._heard, waiter, answer)
+
+    async def _heard(self, waiter: Waiter, answer: Snapshot | Missing | LookError) -> None:
+        try:
+            await self._apply(waiter, answer)
+        except Exception as error:  # noqa: BLE001 - it is this waiter's, not the leader's
+            waiter.error = error
+            _end(waiter)
 
     async def _renew(self) -> None:
         """Give a sign of life; if that fails, the lease may end, and the job is claimed anew."""
+        now, pause = self._clock.now(), self._journal.lease / 3
+        if self._renewed_at is not None and 0 <= now - self._renewed_at < pause:
+            return
+        self._renewed_at = now
         try:
             await self._journal.renew(list({waiter.record.id for waiter in self._open()}))
         except OnetakeError as error:

@@ -149,10 +149,13 @@ _JOB_COLUMNS = tuple(
 )
 
 
-def record_of(row: RowMapping) -> JobRecord:
-    """Build a record from a joined row; account columns carry the prefix ``account_``."""
+def record_of(row: RowMapping, account: Account | None = None) -> JobRecord:
+    """Build a record from a row of a job.
+
+    Unless the account is given, the row is joined, and account columns carry the prefix ``of_``.
+    """
     fields = {name: row[name] for name in _JOB_COLUMNS}
-    fields["account"] = Account(*(row[f"of_{name}"] for name in _ACCOUNT_COLUMNS))
+    fields["account"] = account or Account(*(row[f"of_{name}"] for name in _ACCOUNT_COLUMNS))
     fields["submission"] = Submission(row["submission"])
     fields["task"] = None if row["task"] is None else TaskStatus(row["task"])
     fields["delivery"] = Delivery(row["delivery"])

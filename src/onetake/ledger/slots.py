@@ -63,9 +63,10 @@ def enter(
     leave(connection, record.id)
     for bucket, weight in wanted:
         size = size_of(connection, record.account_id, bucket, now, configured)
-        used = in_use(connection, record.account_id, bucket, now - window)
-        if size is not None and used > 0 and used + weight > size:
-            raise NoSlot(bucket, size, used)
+        if size is not None:
+            used = in_use(connection, record.account_id, bucket, now - window)
+            if used > 0 and used + weight > size:
+                raise NoSlot(bucket, size, used)
         row = {"job_id": record.id, "bucket": bucket, "weight": weight}
         connection.execute(job_slots.insert().values(account_id=record.account_id, **row))
 
@@ -135,6 +136,7 @@ def accepted(
     """Learn from the vendor's yes: a bucket that holds more than was known is that large."""
     for bucket, _ in wanted:
         size = size_of(connection, record.account_id, bucket, now, None)
-        used = in_use(connection, record.account_id, bucket, now - window)
-        if size is not None and used >= size:
-            learn(connection, record.account_id, bucket, used, now)
+        if size is not None:
+            used = in_use(connection, record.account_id, bucket, now - window)
+            if used >= size:
+                learn(connection, record.account_id, bucket, used, now)

@@ -103,6 +103,9 @@ def _cannot_open(label: str, error: Exception) -> LedgerError:
     )
 
 
+_RENEWED_AT_ONCE = 500
+"""Jobs in one statement: SQLite and PostgreSQL limit a statement's parameters."""
+
 _joined = sa.select(
     jobs, *(accounts.c[name].label(f"of_{name}") for name in _ACCOUNT_COLUMNS)
 ).join_from(jobs, accounts)
@@ -152,13 +155,6 @@ def newest(connection: sa.Connection, job_id: str) -> JobRecord | None:
         if row is None:
             break
         record = record_of(row)
-    return record
-
-
-def existing(connection: sa.Connection, job_id: str) -> JobRecord:
-    """Return a job that is known to be there: rows of jobs are never deleted."""
-    record = get(connection, job_id)
-    assert record is not None
     return record
 
 
@@ -280,8 +276,10 @@ def release_key(connection: sa.Connection, job_id: str) -> None:
     connection.execute(jobs.update().where(jobs.c.id == job_id).values(key_current=False))
 
 
-def move(connection: sa.Connection, seen: JobRecord, values: Mapping[str, Any]) -> bool:
+def move(connection: sa.Connection, seen: JobRecord, values: Mapping[str, Any]) -> JobRecord | None:
     """Change a job if it is still as it was seen: its three columns and its owner.
+
+    Returns it as it is then, or None if it has changed.
 
     Raises:
         LedgerError: the step is not legal; a mistake in the program, nothing is changed.
@@ -298,8 +296,10 @@ def move(connection: sa.Connection, seen: JobRecord, values: Mapping[str, Any]) 
             jobs.c.owner.is_(None) if seen.owner is None else jobs.c.owner == seen.owner,
         )
         .values(**plain)
+        .returning(jobs)
     )
-    return changed.rowcount == 1
+    row = changed.mappings().first()
+    return None if row is None else record_of(row, seen.account)
 
 
 def _check_steps(seen: JobRecord, values: Mapping[str, Any]) -> None:
@@ -341,11 +341,13 @@ def claim(
 
 def renew(connection: sa.Connection, job_ids: Sequence[str], owner: str, until: float) -> None:
     """Give a sign of life for jobs that are ours."""
-    connection.execute(
-        jobs.update()
-        .where(jobs.c.id.in_(job_ids), jobs.c.owner == owner)
-        .values(lease_until=_no_shorter(owner, until))
-    )
+    for start in range(0, len(job_ids), _RENEWED_AT_ONCE):
+        some = job_ids[start : start + _RENEWED_AT_ONCE]
+        connection.execute(
+            jobs.update()
+            .where(jobs.c.id.in_(some), jobs.c.owner == owner)
+            .values(lease_until=_no_shorter(owner, until))
+        )
 
 
 def release(connection: sa.Connection, job_id: str, owner: str) -> None:

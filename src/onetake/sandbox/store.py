@@ -21,9 +21,14 @@ _tasks = sa.Table(
     sa.Column("provider", sa.String, nullable=False),
     sa.Column("external_id", sa.String),
     sa.Column("bucket", sa.String),
+    sa.Column("weight", sa.Integer, nullable=False),
+    sa.Column("pack", sa.String),
+    sa.Column("units", sa.Float, nullable=False),
     sa.Column("ends_at", sa.Float, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
     sa.UniqueConstraint("provider", "external_id"),
+    sa.Index("tasks_at_work", "provider", "bucket", "ends_at", "weight"),
+    sa.Index("tasks_paid", "provider", "pack", "ends_at", "units"),
 )
 _files = sa.Table(
     "files",
@@ -46,6 +51,31 @@ _values = sa.Table(
 )
 KEPT_REQUESTS = 20_000
 
+# Statements are made once: making them is dearer than running them.
+_given = sa.bindparam
+_BY_ID = sa.select(_tasks.c.data).where(
+    _tasks.c.provider == _given("provider"), _tasks.c.id == _given("wanted")
+)
+_BY_EXTERNAL_ID = sa.select(_tasks.c.data).where(
+    _tasks.c.provider == _given("provider"), _tasks.c.external_id == _given("wanted")
+)
+_RUNNING = sa.select(sa.func.coalesce(sa.func.sum(_tasks.c.weight), 0)).where(
+    _tasks.c.provider == _given("provider"),
+    _tasks.c.bucket == _given("bucket"),
+    _tasks.c.ends_at > _given("now"),
+)
+_SPENT = sa.select(sa.func.coalesce(sa.func.sum(_tasks.c.units), 0.0)).where(
+    _tasks.c.provider == _given("provider"),
+    _tasks.c.pack == _given("pack"),
+    _tasks.c.ends_at <= _given("now"),
+)
+_CHANGE = (
+    _tasks.update()
+    .where(_tasks.c.id == _given("wanted"))
+    .values(data=_given("data"), ends_at=_given("ends_at"), units=_given("units"))
+)
+_VALUE = sa.select(_values.c.value).where(_values.c.name == _given("wanted"))
+
 
 class DuplicateExternalId(Exception):
     """The vendor keeps external ids unique, and this one is taken."""
@@ -63,7 +93,7 @@ class SandboxStore:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._engine = sa.create_engine(
-            f"sqlite:///{folder / 'sandbox.sqlite3'}",
+            f"sqlite:///{folder / 'sandbox-2.sqlite3'}",
             connect_args={"check_same_thread": False, "timeout": 30},
             poolclass=sa.pool.StaticPool,
         )
@@ -88,36 +118,44 @@ class SandboxStore:
             "provider": task.provider,
             "external_id": task.external_id,
             "bucket": task.bucket,
+            "weight": task.weight,
+            "pack": task.pack,
+            "units": _deducted(task),
             "ends_at": task.ends_at,
             "data": task.to_json(),
         }
         try:
             with self._lock, self._engine.begin() as connection:
-                connection.execute(_tasks.insert().values(**row))
+                connection.execute(_tasks.insert(), row)
         except sa.exc.IntegrityError:
             raise DuplicateExternalId(task.external_id) from None
 
     def change_task(self, task: SandboxTask) -> None:
         """Remember a changed task."""
+        row = {
+            "wanted": task.id,
+            "data": task.to_json(),
+            "ends_at": task.ends_at,
+            "units": _deducted(task),
+        }
         with self._lock, self._engine.begin() as connection:
-            connection.execute(
-                _tasks.update()
-                .where(_tasks.c.id == task.id)
-                .values(data=task.to_json(), ends_at=task.ends_at)
-            )
+            connection.execute(_CHANGE, row)
 
     def task(self, provider: str, task_id: str) -> SandboxTask | None:
         """Return a task by the vendor's id."""
-        return self._one(_tasks.c.provider == provider, _tasks.c.id == task_id)
+        return self._one(_BY_ID, provider, task_id)
 
     def task_by_external_id(self, provider: str, external_id: str) -> SandboxTask | None:
         """Return a task by the caller's id."""
-        return self._one(_tasks.c.provider == provider, _tasks.c.external_id == external_id)
+        return self._one(_BY_EXTERNAL_ID, provider, external_id)
 
-    def _one(self, *conditions: sa.ColumnElement[bool]) -> SandboxTask | None:
-        with self._lock, self._engine.begin() as connection:
-            data = connection.execute(sa.select(_tasks.c.data).where(*conditions)).scalar()
+    def _one(self, wanted: sa.Select[Any], provider: str, name: str) -> SandboxTask | None:
+        data = self._scalar(wanted, provider=provider, wanted=name)
         return None if data is None else SandboxTask(**data)
+
+    def _scalar(self, statement: sa.Select[Any], **given: Any) -> Any:
+        with self._lock, self._engine.connect() as connection:
+            return connection.execute(statement, given).scalar()
 
     def tasks(self, provider: str | None = None) -> list[SandboxTask]:
         """Return all tasks in order of acceptance."""
@@ -129,22 +167,11 @@ class SandboxStore:
 
     def running(self, provider: str, bucket: str, now: float) -> int:
         """Return the slots that unfinished tasks take in a bucket."""
-        open_ones = _tasks.c.provider == provider, _tasks.c.bucket == bucket, _tasks.c.ends_at > now
-        return int(self._sum("$.weight", *open_ones))
+        return int(self._scalar(_RUNNING, provider=provider, bucket=bucket, now=now))
 
-    def units_spent(self, provider: str, now: float) -> float:
-        """Return the units of tasks that have succeeded."""
-        outcome = sa.func.json_extract(_tasks.c.data, "$.outcome")
-        cancelled = sa.func.json_extract(_tasks.c.data, "$.cancelled_at")
-        over = _tasks.c.provider == provider, _tasks.c.ends_at <= now
-        return self._sum("$.units", *over, outcome == "succeeded", cancelled.is_(None))
-
-    def _sum(self, path: str, *conditions: sa.ColumnElement[bool]) -> float:
-        """Add up a number of all tasks' data; in the database, because there may be thousands."""
-        number = sa.cast(sa.func.json_extract(_tasks.c.data, path), sa.Float)
-        wanted = sa.select(sa.func.coalesce(sa.func.sum(number), 0)).where(*conditions)
-        with self._lock, self._engine.begin() as connection:
-            return float(connection.execute(wanted).scalar_one())
+    def units_spent(self, provider: str, pack: str, now: float) -> float:
+        """Return the units of a pack's tasks that have succeeded."""
+        return float(self._scalar(_SPENT, provider=provider, pack=pack, now=now))
 
     def add_file(self, file_id: str, data: bytes, media_type: str, name: str) -> None:
         """Keep an uploaded or inlined file."""
@@ -170,7 +197,7 @@ class SandboxStore:
     def record(self, request: Mapping[str, Any]) -> None:
         """Remember a request."""
         with self._lock, self._engine.begin() as connection:
-            number = connection.execute(_requests.insert().values(data=dict(request)))
+            number = connection.execute(_requests.insert(), {"data": dict(request)})
             last = number.inserted_primary_key
             if last is not None and last[0] % 1000 == 0:
                 old = _requests.c.number <= last[0] - KEPT_REQUESTS
@@ -184,9 +211,7 @@ class SandboxStore:
 
     def value(self, name: str, default: Any = None) -> Any:
         """Return a small remembered value."""
-        with self._lock, self._engine.begin() as connection:
-            wanted = sa.select(_values.c.value).where(_values.c.name == name)
-            found = connection.execute(wanted).scalar()
+        found = self._scalar(_VALUE, wanted=name)
         return default if found is None else found
 
     def set_value(self, name: str, value: Any) -> None:
@@ -200,3 +225,9 @@ class SandboxStore:
         with self._lock, self._engine.begin() as connection:
             for table in _metadata.sorted_tables:
                 connection.execute(table.delete())
+
+
+def _deducted(task: SandboxTask) -> float:
+    """Return the units that a task takes from its pack when its time is over."""
+    good = task.outcome == "succeeded" and task.cancelled_at is None
+    return float(task.units or 0) if good else 0.0

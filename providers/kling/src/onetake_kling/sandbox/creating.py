@@ -277,7 +277,7 @@ def create(sandbox: Sandbox, order: Order) -> SandboxTask:
 
 def remaining_units(sandbox: Sandbox) -> float:
     """Return what is left in the video pack; tasks deduct when they succeed."""
-    return sandbox.settings.units - sandbox.store.units_spent("kling", sandbox.now())
+    return sandbox.settings.units - sandbox.store.units_spent("kling", "video", sandbox.now())
 
 
 def _task(
