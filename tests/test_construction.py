@@ -207,6 +207,7 @@ def test_balances_are_shown(server: SandboxServer, settings: Settings) -> None:
         async with get_provider("kling", sandbox=server.url, settings=settings) as provider:
             return await provider.account()
 
-    [pack] = anyio.run(main)
-    assert pack.unit == "units"
+    packs = anyio.run(main)
+    assert {pack.unit for pack in packs} == {"units"}
+    assert [pack.name.split("-")[1] for pack in packs] == ["Video", "Image", "Try"]
     assert httpx.get(f"{server.url}/_sandbox/charges").json() == []

@@ -44,6 +44,7 @@ from onetake.engine.delivery import Deliverer
 from onetake.engine.emergency import EmergencyFolder
 from onetake.engine.intents import Intent, IntentWriter
 from onetake.engine.journal import Journal
+from onetake.engine.publishing import Publisher
 from onetake.engine.reconciling import Reconciler
 from onetake.engine.recording import Recorder
 from onetake.engine.run import Engine
@@ -216,7 +217,7 @@ class Lives(RuleBasedStateMachine):
         emergency = EmergencyFolder(self.home / "emergency")
         blobs = BlobStore(self.home / "blobs")
         admission = Admission(driver, journal, clock, SLOTS, card.lost_seconds)
-        recorder = Recorder(journal, admission, emergency, clock)
+        recorder = Recorder(journal, admission, emergency, clock, lambda charge: charge)
         submitter = Submitter(driver, journal, admission, recorder, traffic, blobs, chosen, clock)
         watcher = Watcher(driver, journal, clock, 20, lambda charge: charge, traffic)
         transport = httpx.MockTransport(
@@ -225,7 +226,16 @@ class Lives(RuleBasedStateMachine):
         engine = Engine(
             driver=driver,
             journal=journal,
-            intents=IntentWriter(driver, journal, ACCOUNT, blobs, clock, traffic, None),
+            intents=IntentWriter(
+                driver,
+                journal,
+                ACCOUNT,
+                blobs,
+                clock,
+                traffic,
+                None,
+                Publisher(self.ledger, ACCOUNT, None, clock),
+            ),
             submitter=submitter,
             reconciler=Reconciler(
                 driver, journal, submitter, recorder, traffic, chosen, clock, card

@@ -27,27 +27,62 @@ def models(provider: str) -> str:
     rows.append("|---|---|---|---|---|---|---|")
     for card in plugins.catalog(provider).cards:
         rows.append(
-            f"| `{card.name}` | `{card.vendor_id}` | {card.resolution} {card.output} | "
+            f"| `{card.name}` | `{card.vendor_id}` | {_output(card)} | "
             f"{_inputs(card)} | {_durations(card)} | {_sound(card)} | {card.status} |"
         )
     return "\n".join(rows)
 
 
+def _output(card: ModelCard) -> str:
+    spec = card.parameters.get("resolution")
+    size = card.resolution or (", ".join(map(str, spec.choices)) if spec is not None else "")
+    return f"{size} {card.output}".strip()
+
+
 def _inputs(card: ModelCard) -> str:
-    words = [f"{role}{'' if slot.required else '?'}" for role, slot in card.inputs.items()]
+    words = [
+        f"{role}{'' if slot.required else '?'}{f' ×{slot.count}' if slot.count > 1 else ''}"
+        for role, slot in card.inputs.items()
+    ]
     return ", ".join(words) or "–"
 
 
 def _durations(card: ModelCard) -> str:
-    choices = card.parameters["duration"].choices
-    long = len(choices) > 3
+    spec = card.parameters.get("duration")
+    if spec is None:
+        return "–"
+    if not spec.choices:
+        return f"{spec.minimum:g}–{spec.maximum:g}"
+    long = len(spec.choices) > 3
+    choices = spec.choices
     return f"{choices[0]}–{choices[-1]}" if long else ", ".join(str(item) for item in choices)
 
 
 def _sound(card: ModelCard) -> str:
+    if card.output != "video":
+        return "–"
     if "audio" in card.parameters:
         return f"on or off ({'on' if card.parameters['audio'].default else 'off'})"
+    if "keep_original_sound" in card.parameters:
+        return "the video's"
     return "always" if card.fixed.get("audio") else "never"
+
+
+def capabilities(provider: str) -> str:
+    """Return the table of capability × model × where it can be reached, with limits."""
+    rows = ["| task | model | API | credentials | regions | limits |", "|---|---|---|---|---|---|"]
+    for card in sorted(plugins.catalog(provider).cards, key=lambda card: card.task):
+        wire = card.wire
+        apis = [name for name in ("new", "legacy", "solution") if name in wire]
+        keys = "API key" if "legacy" not in wire else "API key, AK/SK"
+        limits = [f"prompt {card.prompt_max}"] if card.prompt_max else []
+        limits += [f"{role}: {slot.allowed()}" for role, slot in card.inputs.items()]
+        regions = ", ".join(plugins.provider_card(provider).regions)
+        rows.append(
+            f"| {card.task} | `{card.name}` | {', '.join(apis)} | {keys} | {regions} | "
+            f"{'; '.join(limits)} |"
+        )
+    return "\n".join(rows)
 
 
 def prices(provider: str) -> str:
@@ -57,7 +92,9 @@ def prices(provider: str) -> str:
         names = ", ".join(f"`{name}`" for name in row.models)
         when = ", ".join(f"{key} {_on(value)}" for key, value in row.when.items()) or "–"
         amount = f"{row.currency} {row.amount}" if row.amount is not None else f"{row.units} units"
-        price = f"{amount} per {row.unit}"
+        per = f"{row.started} s begun" if row.started else row.unit
+        counted = f" of the {row.measure}" if row.measure else ""
+        price = f"{amount}{f' ({row.pack})' if row.pack != 'video' else ''} per {per}{counted}"
         rows.append(f"| {names} | {when} | {price} | {row.checked_on} | {row.source} |")
     return "\n".join(rows)
 
@@ -130,6 +167,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     },
     "docs/providers/kling.md": {
         "models": lambda: models("kling"),
+        "capabilities": lambda: capabilities("kling"),
         "prices": lambda: prices("kling"),
     },
     "docs/reference/command-line.md": {"help": command_line},

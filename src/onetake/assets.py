@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import io
 import mimetypes
@@ -45,13 +46,17 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 
 
+VENDOR_ID = "id:"
+"""Beginning of a source that names a file by the vendor's id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """An input file and, optionally, the slot it fills.
 
     Attributes:
-        source: path (``~`` and ``file://`` work), ``http(s)://`` URL, ``data:`` URI, bytes,
-            or a binary file object.
+        source: path (``~`` and ``file://`` work), ``http(s)://`` URL, ``data:`` URI, bytes, a
+            binary file object, or ``id:…`` for a file that the vendor has, by its own id.
         role: ``first_frame``, ``last_frame``, ``reference``, ``video``, ``audio`` …;
             None lets the model's slots be filled by media kind, in order.
         name: file name to tell the vendor and to use in messages.
@@ -88,8 +93,11 @@ class LoadedAsset:
         sha256: of the bytes; for a remote file, of its URL.
         data: the bytes, or None for a remote file.
         url: the URL of a remote file, or None.
-        width: pixels, for pictures that were read.
-        height: pixels, for pictures that were read.
+        width: pixels, for pictures and videos that were read.
+        height: pixels, for pictures and videos that were read.
+        seconds: duration of a video or sound that was read.
+        fps: frames per second of a video that was read.
+        vendor_id: the vendor's id of the file, where it is known to the vendor.
     """
 
     role: str | None
@@ -101,6 +109,9 @@ class LoadedAsset:
     url: str | None = None
     width: int | None = None
     height: int | None = None
+    seconds: float | None = None
+    fps: float | None = None
+    vendor_id: str | None = None
 
     def describe(self) -> dict[str, Any]:
         """Return what the ledger keeps of it: facts, no content."""
@@ -112,6 +123,7 @@ class LoadedAsset:
             "sha256": self.sha256,
             "bytes": None if self.data is None else len(self.data),
             "url": self.url,
+            "vendor_id": self.vendor_id,
         }
 
 
@@ -123,6 +135,8 @@ def load(asset: Asset) -> LoadedAsset:
     """
     if isinstance(asset.source, str) and asset.source.startswith(("http://", "https://")):
         return _remote(asset, asset.source)
+    if isinstance(asset.source, str) and _is_vendor_id(asset.source):
+        return _known_to_vendor(asset, asset.source.removeprefix(VENDOR_ID))
     data, name = _read(asset)
     if not data:
         raise AssetError(f"{asset.label}: the file is empty.")
@@ -132,7 +146,12 @@ def load(asset: Asset) -> LoadedAsset:
             f"{asset.label}: this is not a picture, video or sound that onetake knows.",
             hint="Give a JPEG, PNG, WebP, MP4, MOV, MP3 or WAV file.",
         )
-    width, height = _size_of(data, asset.label) if media_type.startswith("image/") else (None, None)
+    if media_type.startswith("image/"):
+        facts: dict[str, Any] = dict(
+            zip(("width", "height"), _size_of(data, asset.label), strict=True)
+        )
+    else:
+        facts = _stream_facts(data, asset.label)
     return LoadedAsset(
         role=asset.role,
         kind=_kind_of(media_type, asset.label),
@@ -140,8 +159,25 @@ def load(asset: Asset) -> LoadedAsset:
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
         data=data,
-        width=width,
-        height=height,
+        **facts,
+    )
+
+
+def _is_vendor_id(source: str) -> bool:
+    return source.startswith(VENDOR_ID) and not Path(source).exists()
+
+
+def _known_to_vendor(asset: Asset, vendor_id: str) -> LoadedAsset:
+    if not vendor_id.strip():
+        raise AssetError("id: an id of the vendor's belongs behind the colon.")
+    media_type = asset.media_type or "video/mp4"
+    return LoadedAsset(
+        role=asset.role,
+        kind=_kind_of(media_type, asset.label),
+        media_type=media_type,
+        name=asset.name or f"id {vendor_id}",
+        sha256=hashlib.sha256(f"{VENDOR_ID}{vendor_id}".encode()).hexdigest(),
+        vendor_id=vendor_id,
     )
 
 
@@ -234,17 +270,46 @@ def _kind_of(media_type: str, label: str) -> MediaKind:
     raise AssetError(f"{label}: {media_type} is neither a picture, a video nor sound.")
 
 
+def _learn_heic(data: bytes) -> None:
+    """Let Pillow read HEIC, where the extra is installed."""
+    if sniff(data) in ("image/heic", "image/heif"):
+        with contextlib.suppress(ImportError):
+            import pillow_heif  # type: ignore[import-not-found,unused-ignore]
+
+            pillow_heif.register_heif_opener()
+
+
 def _size_of(data: bytes, label: str) -> tuple[int | None, int | None]:
     from PIL import Image, UnidentifiedImageError
 
+    _learn_heic(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(data)) as picture:
                 return picture.size
     except UnidentifiedImageError:
-        if sniff(data) in ("image/heic", "image/heif", "image/avif"):
-            return None, None
+        if sniff(data) in ("image/heic", "image/heif"):
+            raise AssetError(
+                f"{label}: reading HEIC pictures needs an extra package.",
+                hint="Install it with `pip install 'onetake[heic]'`, or give a JPEG.",
+            ) from None
         raise AssetError(f"{label}: the picture cannot be decoded; is the file damaged?") from None
     except (OSError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise AssetError(f"{label}: the picture cannot be read: {error}.") from error
+
+
+def _stream_facts(data: bytes, label: str) -> dict[str, Any]:
+    """Measure a video or sound."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(data), "r") as container:
+            seconds = None if container.duration is None else container.duration / av.time_base
+            if not container.streams.video:
+                return {"seconds": seconds}
+            video = container.streams.video[0]
+            fps = None if video.average_rate is None else float(video.average_rate)
+            return {"seconds": seconds, "fps": fps, "width": video.width, "height": video.height}
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise AssetError(f"{label}: it cannot be read as video or sound: {error}.") from error

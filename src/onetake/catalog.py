@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from onetake.credentials import Alternative
 from onetake.errors import ConfigurationError, UnknownModel
+from onetake.tasks import output_of
 
 DRIVER_API_VERSION = 1
 """Version of the contract in `onetake.driver`; a card of another major version is refused."""
@@ -92,6 +93,14 @@ class ProviderCard:
         return self.regions[name]
 
 
+def _between(low: float | None, high: float | None, unit: str) -> str:
+    if low is None and high is None:
+        return ""
+    if high is None:
+        return f"at least {low:g} {unit}"
+    return f"up to {high:g} {unit}" if low is None else f"{low:g}–{high:g} {unit}"
+
+
 class InputSlot(BaseModel):
     """One slot for input files: what it takes and how much."""
 
@@ -106,10 +115,34 @@ class InputSlot(BaseModel):
     max_bytes: int | None = None
     min_side: int | None = None
     """Smallest width and height in pixels."""
+    max_side: int | None = None
+    """Largest width or height in pixels."""
     max_ratio: float | None = None
     """Largest ratio of the longer to the shorter side."""
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+    takes: tuple[Literal["bytes", "url", "id"], ...] = ("bytes", "url")
+    """How the vendor takes a file: in the request, from a URL, or by its own id of a file."""
+    min_count: int = 0
+    """How many files at least, where the slot is filled or required."""
     needs: Mapping[str, Any] = Field(default_factory=dict)
     """Parameter values that filling this slot calls for, as the vendor documents it."""
+
+    def allowed(self) -> str:
+        """Say in words what it takes."""
+        names = [
+            item.partition("/")[2].upper().replace("QUICKTIME", "MOV") for item in self.formats
+        ]
+        facts = [
+            f"up to {self.count} files" if self.count > 1 else "",
+            "/".join(names).replace("QUICKTIME", "MOV"),
+            f"{self.max_bytes / 1_000_000:g} MB" if self.max_bytes else "",
+            _between(self.min_side, self.max_side, "pixels a side"),
+            f"ratio up to {self.max_ratio:g}" if self.max_ratio else "",
+            _between(self.min_seconds, self.max_seconds, "s"),
+            "" if "bytes" in self.takes else f"by {' or '.join(self.takes)}",
+        ]
+        return ", ".join(fact for fact in facts if fact)
 
 
 class ParameterSpec(BaseModel):
@@ -123,15 +156,42 @@ class ParameterSpec(BaseModel):
     maximum: float | None = None
     default: Any = None
     """What the vendor does when it is absent; never sent by us."""
+    max_length: int | None = None
+    """Characters of a text, or entries of an array."""
+    needs: Mapping[str, Any] = Field(default_factory=dict)
+    """Parameter values that giving this one calls for."""
+    required: bool = False
     description: str = ""
 
     def allowed(self) -> str:
         """Say in words what is allowed."""
         if self.choices:
             return ", ".join(str(choice) for choice in self.choices)
+        if self.max_length is not None:
+            what = "entries" if self.type == "array" else "characters"
+            return f"up to {self.max_length} {what}"
         if self.minimum is not None and self.maximum is not None:
             return f"{self.minimum:g} to {self.maximum:g}"
         return {"boolean": "true or false"}.get(self.type, f"a value of type {self.type}")
+
+
+class ChainStep(BaseModel):
+    """A paid step that must be delivered before a model's own job: a job of its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    """The step's model, at the same provider."""
+    when: str | None = None
+    """A parameter without which the step is left out; it is the step's prompt."""
+    parameters: tuple[str, ...] = ()
+    """Parameters that are the step's, not the model's own."""
+    assets: tuple[str, ...] = ()
+    """Roles whose files the step takes too."""
+    fills: str | None = None
+    """The slot that the step's file fills."""
+    good_for: float | None = None
+    """Seconds for which the step's outcome can be used; None: as long as it is there."""
 
 
 class ModelCard(BaseModel):
@@ -171,6 +231,14 @@ class ModelCard(BaseModel):
     negative_prompt: bool = False
     aspect_from_image: bool = False
     """The output follows the picture; there is no aspect ratio to ask for."""
+    one_of: tuple[tuple[str, ...], ...] = ()
+    """Inputs and parameters of which at most one may be given."""
+    at_least_one_of: tuple[tuple[str, ...], ...] = ()
+    """Inputs and parameters of which one must be given."""
+    steps: Mapping[str, ChainStep] = Field(default_factory=dict)
+    """Paid steps that come first, by name."""
+    example: str | None = None
+    """Prompt, files and parameters of an example command, where the usual ones do not do."""
     inputs: Mapping[str, InputSlot] = Field(default_factory=dict)
     parameters: Mapping[str, ParameterSpec] = Field(default_factory=dict)
     checked_on: str = ""
@@ -182,8 +250,8 @@ class ModelCard(BaseModel):
 
     @property
     def output(self) -> str:
-        """Kind of output: ``video``, ``image`` or ``audio``."""
-        return self.task.rpartition("-to-")[2]
+        """Kind of output: ``video``, ``image``, ``audio``, ``voice``, ``element`` or ``data``."""
+        return output_of(self.task)
 
     def parameter_model(self) -> type[BaseModel]:
         """The parameters as a pydantic model: JSON Schema, forms and checks come from it."""
@@ -214,6 +282,7 @@ def _parameter_model(name: str, specs: tuple[tuple[str, ParameterSpec], ...]) ->
                 default=None,
                 ge=spec.minimum,
                 le=spec.maximum,
+                max_length=spec.max_length,
                 description=spec.description,
                 json_schema_extra={"vendor_default": spec.default},
             ),
@@ -259,6 +328,7 @@ class Catalog:
             if version and version[0] in card.name.split("-") and card.name.endswith(f"-{ending}")
         ]
         known = {*self._exact, *self._groups}
+        same.sort(key=lambda other: -difflib.SequenceMatcher(None, name.lower(), other).ratio())
         return [*same[:1], *difflib.get_close_matches(name.lower(), sorted(known), 3, 0.6)]
 
     def passed_through(self, vendor_id: str, task: str) -> ModelCard:
@@ -314,22 +384,39 @@ def load_catalog(package: str) -> tuple[ModelCard, ...]:
 def expand(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Apply a file's ``[defaults.NAME]`` tables to the models that name them in ``like``.
 
-    A model's own tables win; ``parameters``, ``inputs`` and ``wire`` are merged by entry.
+    A model's own tables win; ``parameters``, ``inputs`` and ``wire`` are merged by entry. A model
+    with ``each = [{tier = "std", …}, …]`` stands for one model per entry, whose values are added
+    and whose texts replace ``{tier}`` in the others.
     """
     defaults: Mapping[str, Mapping[str, Any]] = data.get("defaults", {})
     entries = []
     for model in data.get("model", []):
-        entry: dict[str, Any] = {}
-        for name in model.get("like", []):
-            entry = _merged(entry, defaults[name])
-        entries.append(_merged(entry, {key: model[key] for key in model if key != "like"}))
+        own = {key: model[key] for key in model if key not in ("like", "each")}
+        for variant in model.get("each", [{}]):
+            entry: dict[str, Any] = {}
+            for name in model.get("like", []):
+                entry = _merged(entry, defaults[name])
+            entries.append(_filled_in(_merged(_merged(entry, own), variant), variant))
     return entries
+
+
+def _filled_in(value: Any, variant: Mapping[str, Any]) -> Any:
+    """Put a variant's texts into the places that name them: ``{tier}``."""
+    if isinstance(value, str):
+        for name, text in variant.items():
+            value = value.replace(f"{{{name}}}", str(text)) if isinstance(text, str) else value
+        return value
+    if isinstance(value, Mapping):
+        return {key: _filled_in(item, variant) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled_in(item, variant) for item in value]
+    return value
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        if key in ("parameters", "inputs", "wire") and key in merged:
+        if key in ("parameters", "inputs", "wire", "fixed") and key in merged:
             merged[key] = {**merged[key], **value}
         else:
             merged[key] = value

@@ -7,16 +7,34 @@ from dataclasses import replace
 
 from onetake.assets import Asset, LoadedAsset, load
 from onetake.catalog import Catalog, InputSlot, ModelCard
+from onetake.conversion import adapt
 from onetake.errors import AssetError
 
-ROLE_SYNONYMS = {"image": "first_frame", "start": "first_frame", "end": "last_frame"}
+ROLE_SYNONYMS = {
+    "start": "first_frame",
+    "end": "last_frame",
+    "human": "person",
+    "cloth": "garment",
+    "subject": "reference",
+}
 """Other words for a role."""
+
+KINDS = ("image", "video", "audio")
+"""Words that name no particular slot, only the kind of file."""
+
+
+def role_word(asset: Asset) -> str | None:
+    """Return the role that an asset names; None if it names none, or only its kind."""
+    role = ROLE_SYNONYMS.get(asset.role or "", asset.role)
+    return None if role in KINDS else role
 
 
 def fill_slots(
-    card: ModelCard, assets: Sequence[Asset], load_assets: bool
+    card: ModelCard, assets: Sequence[Asset], load_assets: bool, notes: list[str]
 ) -> tuple[LoadedAsset, ...]:
     """Read the files and give each the slot that it names, or the first free one of its kind.
+
+    A picture that the vendor would refuse for its format or size is converted, with a note.
 
     Raises:
         AssetError: a file is unreadable, has no place, or breaks a limit; a slot stays empty.
@@ -27,34 +45,52 @@ def fill_slots(
     for asset in assets:
         loaded = load(asset)
         role = _role_of(card, loaded, filled)
-        filled.append(_with_role(loaded, role))
         if card.catalogued:
-            check_asset(card, filled[-1], card.inputs[role])
-    for role, slot in card.inputs.items():
-        if slot.required and not any(item.role == role for item in filled):
-            raise AssetError(
-                f"{role}: {card.name} needs {_a(slot.kind)} there.",
-                provider=card.provider,
-                hint=f"Give one, for example with `-a {role}=FILE`.",
-            )
+            slot = card.inputs[role]
+            loaded, note = adapt(_of_kind(loaded, slot), slot)
+            notes.extend([note] if note else [])
+            check_asset(card, replace(loaded, role=role), slot)
+        filled.append(replace(loaded, role=role))
     return tuple(filled)
 
 
+def check_filled(card: ModelCard, filled: Sequence[LoadedAsset]) -> None:
+    """Check that every slot that must be filled is.
+
+    Raises:
+        AssetError: naming the slot.
+    """
+    for role, slot in card.inputs.items():
+        given = sum(item.role == role for item in filled)
+        if (slot.required and not given) or (given and given < slot.min_count):
+            wanted = _a(slot.kind) if slot.min_count < 2 else f"{slot.min_count} {slot.kind}s"
+            raise AssetError(
+                f"{role}: {card.name} needs {wanted} there.",
+                provider=card.provider,
+                hint=f"Give one, for example with `-a {role}=FILE`.",
+            )
+
+
+def _of_kind(asset: LoadedAsset, slot: InputSlot) -> LoadedAsset:
+    """Of a file that only the vendor has, its slot tells the kind."""
+    return asset if asset.vendor_id is None else replace(asset, kind=slot.kind)
+
+
 def _role_of(card: ModelCard, asset: LoadedAsset, filled: Sequence[LoadedAsset]) -> str:
-    if asset.role is not None:
-        role = ROLE_SYNONYMS.get(asset.role, asset.role)
+    role = ROLE_SYNONYMS.get(asset.role or "", asset.role)
+    if role is not None and role in card.inputs and _room(card.inputs[role], role, filled):
+        return role
+    if role is not None and (role not in KINDS or role in card.inputs):
         if not card.catalogued:
-            return asset.role
-        if role in card.inputs and _room(card.inputs[role], role, filled):
             return role
         raise AssetError(
             f"{asset.role}: {card.name} has no free slot of that name; it has "
             f"{', '.join(card.inputs) or 'none'}.",
             provider=card.provider,
         )
-    for role, slot in card.inputs.items():
-        if slot.kind == asset.kind and _room(slot, role, filled):
-            return role
+    for name, slot in card.inputs.items():
+        if slot.kind == (role or asset.kind) and _room(slot, name, filled):
+            return name
     if not card.catalogued:
         return {"image": "first_frame"}.get(asset.kind, asset.kind)
     raise AssetError(
@@ -72,10 +108,6 @@ def _a(kind: str) -> str:
     return f"an {kind}" if kind[0] in "ai" else f"a {kind}"
 
 
-def _with_role(asset: LoadedAsset, role: str) -> LoadedAsset:
-    return replace(asset, role=role)
-
-
 def check_asset(card: ModelCard, asset: LoadedAsset, slot: InputSlot) -> None:
     """Check a file against its slot.
 
@@ -85,6 +117,8 @@ def check_asset(card: ModelCard, asset: LoadedAsset, slot: InputSlot) -> None:
     where = f"{asset.role}: {asset.name}"
     if asset.kind != slot.kind:
         raise AssetError(f"{where} is {asset.kind}, {card.name} takes {_a(slot.kind)} there.")
+    if asset.vendor_id is not None and "id" not in slot.takes:
+        raise AssetError(f"{where}: {card.name} takes no file by the vendor's id there.")
     if asset.data is None:
         return
     if slot.formats and asset.media_type not in slot.formats:
@@ -95,6 +129,7 @@ def check_asset(card: ModelCard, asset: LoadedAsset, slot: InputSlot) -> None:
             f"{where} has {len(asset.data):,} bytes; {card.name} takes {slot.max_bytes:,}."
         )
     _check_pixels(where, card.name, asset, slot)
+    _check_length(where, card.name, asset, slot)
 
 
 def _check_pixels(where: str, model: str, asset: LoadedAsset, slot: InputSlot) -> None:
@@ -105,11 +140,26 @@ def _check_pixels(where: str, model: str, asset: LoadedAsset, slot: InputSlot) -
         raise AssetError(
             f"{where} has {size}; {model} wants {slot.min_side} on each side at least."
         )
+    if slot.max_side and max(asset.width, asset.height) > slot.max_side:
+        raise AssetError(f"{where} has {size}; {model} takes {slot.max_side} on a side at most.")
     ratio = max(asset.width, asset.height) / min(asset.width, asset.height)
     if slot.max_ratio and ratio > slot.max_ratio:
         raise AssetError(
             f"{where} has {size}, a ratio of {ratio:.2f}; {model} takes {slot.max_ratio:g} at most."
         )
+
+
+_LEEWAY = 0.25
+"""Seconds: files are a few frames longer or shorter than their makers say."""
+
+
+def _check_length(where: str, model: str, asset: LoadedAsset, slot: InputSlot) -> None:
+    if asset.seconds is None:
+        return
+    low, high = slot.min_seconds or 0.0, slot.max_seconds or float("inf")
+    if not low - _LEEWAY <= asset.seconds <= high + _LEEWAY:
+        allowed = f"{low:g} to {high:g}" if slot.max_seconds else f"at least {low:g}"
+        raise AssetError(f"{where} lasts {asset.seconds:.1f} s; {model} takes {allowed} s.")
 
 
 def sibling_hint(catalog: Catalog, card: ModelCard, assets: Sequence[Asset]) -> str | None:

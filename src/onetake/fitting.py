@@ -7,19 +7,25 @@ expressed in another way leaves a note.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from onetake import camera
 from onetake.assets import Asset, LoadedAsset
-from onetake.catalog import Catalog, ModelCard
+from onetake.catalog import Catalog, ChainStep, ModelCard
 from onetake.errors import AssetError, RequestError, UnsupportedParameter
-from onetake.filling import ROLE_SYNONYMS, fill_slots, sibling_hint
+from onetake.filling import check_filled, fill_slots, role_word, sibling_hint
+from onetake.framing import FRAMING, follow_picture
 from onetake.request import GenerationRequest, GenerationType
-from onetake.spelling import FRAME_PARAMETERS, SYNONYMS, normalise
+from onetake.rewording import reword
+from onetake.rules import check_rules, word
+from onetake.spelling import ASSET_PARAMETERS, SYNONYMS, normalise
+
+_MANY = 20
+"""Choices that are too many for one message."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class FittedRequest:
         vendor: fields for the vendor, untouched.
         notes: what was translated.
         key: the caller's idempotency key.
+        facts: what the vendor said in the steps before this one, by step.
     """
 
     card: ModelCard
@@ -45,6 +52,7 @@ class FittedRequest:
     vendor: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     key: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, name: str) -> Any:
         """Return a parameter, or the vendor's default for it, or None."""
@@ -59,6 +67,10 @@ class FittedRequest:
     def asset(self, role: str) -> LoadedAsset | None:
         """Return the first asset of a role, or None."""
         return next((item for item in self.assets if item.role == role), None)
+
+    def has(self, name: str) -> bool:
+        """Say whether a slot is filled or a parameter given."""
+        return self.asset(name) is not None or name in self.parameters
 
 
 @dataclass
@@ -94,7 +106,7 @@ def fit(
         AssetError: a file is missing, unreadable or not what the slot takes.
         RequestError: the request contradicts itself or its model.
     """
-    if not request.model:
+    if not request.model and not _named_endpoint(request, catalog.provider.name):
         raise RequestError("model: a request needs a model name.", provider=catalog.provider.name)
     draft = _draft(request, catalog.provider.name, catalog.other_providers)
     card = choose_card(request, catalog, draft.parameters, _roles(draft.assets))
@@ -107,35 +119,36 @@ def fit(
             f"{card.vendor_id} is not in the catalog: it was passed on without checks."
         )
     try:
-        assets = fill_slots(card, draft.assets, load_assets)
+        assets = fill_slots(card, draft.assets, load_assets, draft.notes)
+        if load_assets:
+            filled_by_steps = {step.fills for step in _steps(card, draft.parameters)}
+            check_filled(_without(card, filled_by_steps), assets)
     except AssetError as error:
         error.hint = error.hint or sibling_hint(catalog, card, draft.assets)
         raise
+    parameters, assets = follow_picture(card, draft.parameters, assets, draft.notes, load_assets)
     fitted = FittedRequest(
         card=card,
         prompt=draft.prompt,
         negative_prompt=draft.negative_prompt,
-        parameters=draft.parameters,
+        parameters=parameters,
         assets=assets,
         vendor=draft.vendor,
         notes=tuple(draft.notes),
         key=request.key,
     )
-    _check_needs(fitted)
+    check_rules(fitted, card, files_known=load_assets)
     return fitted
 
 
-def _check_needs(fitted: FittedRequest) -> None:
-    """Some slots call for certain parameter values; raising them silently changes the price."""
-    for asset in fitted.assets:
-        slot = fitted.card.inputs.get(str(asset.role))
-        for name, needed in (slot.needs if slot else {}).items():
-            if fitted.value(name) != needed:
-                raise UnsupportedParameter(
-                    f"{name}: {fitted.card.name} with a {asset.role} takes only "
-                    f"{_word(needed)}, not {_word(fitted.value(name))}.",
-                    provider=fitted.card.provider,
-                )
+def _steps(card: ModelCard, parameters: Mapping[str, Any]) -> list[ChainStep]:
+    return [step for step in card.steps.values() if step.when is None or step.when in parameters]
+
+
+def _without(card: ModelCard, roles: Collection[str | None]) -> ModelCard:
+    """Return the card without the slots that a step before will fill."""
+    left = {role: slot for role, slot in card.inputs.items() if role not in roles}
+    return card.model_copy(update={"inputs": left})
 
 
 def _draft(request: GenerationRequest, provider: str, others: Collection[str]) -> _Draft:
@@ -145,8 +158,8 @@ def _draft(request: GenerationRequest, provider: str, others: Collection[str]) -
     for name, value in request.parameters.items():
         if value is None:
             continue
-        if name in FRAME_PARAMETERS:
-            assets.append(Asset(value, role=FRAME_PARAMETERS[name]))
+        if name in ASSET_PARAMETERS:
+            assets.extend(_named_files(name, value))
         elif name == "negative_prompt":
             negative = _same_or_error(name, negative, value)
         elif name == provider and isinstance(value, Mapping):
@@ -159,6 +172,13 @@ def _draft(request: GenerationRequest, provider: str, others: Collection[str]) -
     return _Draft(request.prompt, negative, parameters, vendor, assets)
 
 
+def _named_files(name: str, value: Any) -> list[Asset]:
+    """Return the files that a parameter names: one, or a list; ids are the vendor's."""
+    role = ASSET_PARAMETERS[name]
+    items = value if isinstance(value, list | tuple) else [value]
+    return [Asset(f"id:{item}" if name.endswith("_id") else item, role=role) for item in items]
+
+
 def _same_or_error(name: str, field_value: str | None, parameter: Any) -> str:
     if field_value is not None and field_value != parameter:
         raise RequestError(f"{name}: given twice, as a field and as a parameter, and they differ.")
@@ -166,7 +186,7 @@ def _same_or_error(name: str, field_value: str | None, parameter: Any) -> str:
 
 
 def _roles(assets: Sequence[Asset]) -> set[str]:
-    return {ROLE_SYNONYMS.get(asset.role, asset.role) if asset.role else "" for asset in assets}
+    return {role_word(asset) or "" for asset in assets}
 
 
 def choose_card(
@@ -178,6 +198,9 @@ def choose_card(
     """Find the card that a model name means, with the request's help where a name is shared."""
     cards = catalog.find(request.model)
     kind = request.generation_type
+    endpoint = _named_endpoint(request, catalog.provider.name)
+    if endpoint:
+        return catalog.passed_through(endpoint, _guess_task(kind, roles))
     if not cards:
         if "/" in request.model and catalog.provider.passes_unknown:
             return catalog.passed_through(request.model.strip("/"), _guess_task(kind, roles))
@@ -194,8 +217,14 @@ def choose_card(
     return _narrow(cards, parameters, roles)
 
 
+def _named_endpoint(request: GenerationRequest, provider: str) -> str:
+    """Return the endpoint that a request names in the provider's own block, or nothing."""
+    block = request.parameters.get(provider)
+    return str(block.get("endpoint") or "") if isinstance(block, Mapping) else ""
+
+
 def _guess_task(kind: Any, roles: set[str]) -> str:
-    if isinstance(kind, GenerationType) and "-to-" in kind.value:
+    if isinstance(kind, GenerationType) and kind.is_exact:
         return kind.value
     output = kind.value if isinstance(kind, GenerationType) else "video"
     return f"image-to-{output}" if roles else f"text-to-{output}"
@@ -206,7 +235,10 @@ def _narrow(
 ) -> ModelCard:
     """Prefer, one wish after the other, the cards that can fulfil it; the first one wins."""
     wishes: list[Callable[[ModelCard], bool]] = [
-        lambda card: (card.task.startswith("image-")) == bool(roles),
+        lambda card: bool(card.inputs) == bool(roles),
+        lambda card: roles - {""} <= set(card.inputs),
+        lambda card: bool(roles) or not any(slot.required for slot in card.inputs.values()),
+        lambda card: card.status != "discontinued",
         lambda card: "mode" not in parameters or card.tier == parameters["mode"],
         lambda card: "resolution" not in parameters or parameters["resolution"] == card.resolution,
     ]
@@ -217,14 +249,36 @@ def _narrow(
 
 def _apply_card(card: ModelCard, draft: _Draft, strict: bool) -> None:
     if card.status == "discontinued":
-        successor = f" Use {card.successor} instead." if card.successor else ""
-        draft.notes.append(f"{card.name} is discontinued by the vendor.{successor}")
+        _refuse_discontinued(card, draft, strict)
     if card.notice:
         draft.notes.append(card.notice)
     _settled(card, draft)
-    _camera_words(card, draft)
+    _total_of_shots(card, draft)
+    draft.prompt = reword(card, draft.prompt, draft.parameters, draft.notes)
     _check_prompt(card, draft, strict)
     draft.parameters = _checked(card, draft, strict)
+
+
+def _refuse_discontinued(card: ModelCard, draft: _Draft, strict: bool) -> None:
+    message = f"model: the vendor has discontinued {card.name}."
+    hint = f"Use {card.successor} instead." if card.successor else "Choose another model."
+    if strict:
+        raise UnsupportedParameter(message, hint=hint, provider=card.provider)
+    draft.notes.append(f"{message} {hint}")
+
+
+def _total_of_shots(card: ModelCard, draft: _Draft) -> None:
+    """Shots say how long the whole is."""
+    shots = draft.parameters.get("shots")
+    if not isinstance(shots, list) or "shots" not in card.parameters:
+        return
+    total = sum(shot["duration"] for shot in shots)
+    if draft.parameters.setdefault("duration", total) != total:
+        raise RequestError(
+            f"duration: {draft.parameters['duration']} s, but the shots last {total} s together.",
+            provider=card.provider,
+            hint="Leave duration out: it follows from the shots.",
+        )
 
 
 def _settled(card: ModelCard, draft: _Draft) -> None:
@@ -241,40 +295,15 @@ def _settled(card: ModelCard, draft: _Draft) -> None:
             continue
         if draft.parameters[name] != own:
             raise UnsupportedParameter(
-                f"{name}: {card.name} has only {_word(own)}, not {_word(draft.parameters[name])}.",
+                f"{name}: {card.name} has only {word(own)}, not {word(draft.parameters[name])}.",
                 provider=card.provider,
                 hint=f"Choose another model or tier, or leave {name} out.",
             )
         del draft.parameters[name]
 
 
-def _word(value: Any) -> str:
-    return (
-        {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-    )
-
-
-def _camera_words(card: ModelCard, draft: _Draft) -> None:
-    motion = draft.parameters.get("camera_motion")
-    if motion is None or "camera_motion" in card.parameters:
-        return
-    if motion not in camera.NAMES:
-        raise UnsupportedParameter(
-            f"camera_motion: {motion!r} is unknown; it is one of {', '.join(camera.NAMES)}.",
-            provider=card.provider,
-        )
-    del draft.parameters["camera_motion"]
-    prompt = camera.with_motion(draft.prompt, motion)
-    if prompt != draft.prompt:
-        draft.prompt = prompt
-        draft.notes.append(
-            f"camera_motion={motion}: {card.name} has no camera parameter, "
-            "so it was said in the prompt."
-        )
-
-
 def _check_prompt(card: ModelCard, draft: _Draft, strict: bool) -> None:
-    if card.prompt_required and not draft.prompt.strip():
+    if card.prompt_required and not draft.prompt.strip() and "shots" not in draft.parameters:
         raise RequestError(f"prompt: {card.name} needs one.", provider=card.provider)
     if card.prompt_max and len(draft.prompt) > card.prompt_max:
         raise RequestError(
@@ -303,24 +332,20 @@ def _refuse_or_note(
 def _checked(card: ModelCard, draft: _Draft, strict: bool) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in draft.parameters.items():
-        if name in card.parameters:
+        if name in card.parameters or (name in FRAMING and card.aspect_from_image):
             kept[name] = value
             continue
         message, hint = _unsupported(card, name)
         _refuse_or_note(strict, draft, message, hint, card.provider)
     try:
-        card.parameter_model().model_validate(kept)
+        own = {name: value for name, value in kept.items() if name in card.parameters}
+        card.parameter_model().model_validate(own)
     except ValidationError as error:
         raise _bad_value(card, error) from None
     return kept
 
 
 def _unsupported(card: ModelCard, name: str) -> tuple[str, str]:
-    if name == "aspect_ratio" and card.aspect_from_image:
-        return (
-            f"aspect_ratio: {card.name} follows the picture.",
-            "Crop the picture to the ratio that you want.",
-        )
     return (
         f"{name}: {card.name} has no such parameter.",
         f"It has {', '.join(sorted(card.parameters)) or 'none'}.",
@@ -330,8 +355,14 @@ def _unsupported(card: ModelCard, name: str) -> tuple[str, str]:
 def _bad_value(card: ModelCard, error: ValidationError) -> UnsupportedParameter:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else "parameters"
-    allowed = card.parameters[name].allowed() if name in card.parameters else ""
+    spec = card.parameters.get(name)
+    allowed = "" if spec is None else spec.allowed()
+    if spec is not None and len(spec.choices) > _MANY:
+        names = [str(choice) for choice in spec.choices]
+        close = difflib.get_close_matches(str(first["input"]), names, 5, 0.3)
+        allowed = f"one of {len(names)} values, such as {', '.join(close or names[:5])}"
     return UnsupportedParameter(
         f"{name}: {card.name} does not take {first['input']!r:.80}; it takes {allowed}.",
         provider=card.provider,
+        hint=f"`onetake models show {card.name}` lists them." if "such as" in allowed else None,
     )

@@ -163,6 +163,7 @@ class Job:
         artifacts: delivered files as plain JSON.
         error: the error as plain JSON, or None.
         position: place in the vendor's queue, or None.
+        facts: what the vendor told beside files, such as the id of a voice or the faces it found.
     """
 
     id: str
@@ -180,6 +181,7 @@ class Job:
     artifacts: tuple[Mapping[str, Any], ...] = ()
     error: Mapping[str, Any] | None = None
     position: int | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object (the one of ``onetake generate --json``)."""
@@ -194,6 +196,7 @@ class Job:
             "actual": None if self.actual is None else dict(self.actual),
             "notes": list(self.notes),
             "error": None if self.error is None else dict(self.error),
+            **({"facts": dict(self.facts)} if self.facts else {}),
         }
 
 

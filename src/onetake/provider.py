@@ -9,32 +9,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import anyio
 import anyio.to_thread
 
-from onetake import plugins
-from onetake.catalog import Catalog, ModelCard
-from onetake.driver import Balance
+from onetake import chains
+from onetake.assets import Asset, AssetSource
+from onetake.catalog import ModelCard
+from onetake.driver import Resource
 from onetake.engine.intents import Intent
 from onetake.engine.run import once_each
 from onetake.engine.watching import OnUpdate
 from onetake.errors import OnetakeError
 from onetake.fitting import FittedRequest, fit
+from onetake.holdings import Holdings
 from onetake.job import Job
-from onetake.jobs import Jobs
 from onetake.pricing.budget import check_limits
-from onetake.pricing.estimate import CostEstimate, estimate
+from onetake.pricing.estimate import CostEstimate, estimate, estimate_chain
 from onetake.request import GenerationRequest
 from onetake.result import GenerationResult, Outcome
 
 log = logging.getLogger("onetake.provider")
 
 
-class Provider(Jobs):
+class Provider(Holdings):
     """A provider, ready to generate. Made by `get_provider`."""
 
     @property
@@ -57,10 +59,6 @@ class Provider(Jobs):
             raise self._catalog.unknown(name)
         return cards[0]
 
-    @property
-    def _catalog(self) -> Catalog:
-        return plugins.catalog(self.card.name)
-
     def check(self, request: GenerationRequest, *, strict: bool = True) -> FittedRequest:
         """Check a request without any network; return it as it would be sent.
 
@@ -75,7 +73,7 @@ class Provider(Jobs):
         return self._estimate(fitted)
 
     def _estimate(self, fitted: FittedRequest) -> CostEstimate:
-        return estimate(fitted, self.card, region=self._workshop.region)
+        return estimate_chain(fitted, self._catalog, region=self._workshop.region)
 
     async def submit(
         self,
@@ -122,15 +120,29 @@ class Provider(Jobs):
         approved: CostEstimate | None,
     ) -> Intent:
         fitted = await anyio.to_thread.run_sync(lambda: fit(request, self._catalog, strict=strict))
-        price = self._estimate(fitted)
-        check_limits(price, max_cost, approved)
+        check_limits(self._estimate(fitted), max_cost, approved)
+        own = estimate(fitted, self.card, region=self._workshop.region)
         return Intent(
             fitted=fitted,
-            estimate=price.to_json(),
-            reserve=price.high,
-            currency=price.currency,
+            estimate=own.to_json(),
+            reserve=own.high,
+            currency=own.currency,
             typical_seconds=self._workshop.typical_seconds(fitted.card.typical_seconds),
+            first=self._steps_first if chains.steps(fitted) else None,
         )
+
+    async def _steps_first(self, fitted: FittedRequest) -> FittedRequest:
+        """Do the paid steps of a chain, each a job of its own; those that are done cost nothing."""
+        for name, step, request in chains.steps(fitted):
+            intent = await self._intent(request, True, None, None)
+            since = 0.0 if step.good_for is None else self._clock.now() - step.good_for
+            intent = replace(intent, reuse=True, reuse_since=since, step=True)
+            async with self._engine() as engine:
+                record = await engine.intend(intent)
+                record = await engine.run_job(record.id)
+            result = GenerationResult.of(record.job())
+            fitted = await anyio.to_thread.run_sync(chains.continued, fitted, name, step, result)
+        return fitted
 
     async def generate(
         self,
@@ -211,10 +223,40 @@ class Provider(Jobs):
             return Outcome(request, error=told)
         return Outcome(request, result)
 
-    async def account(self) -> Sequence[Balance]:
-        """Return the account's packs and balances, as far as the vendor tells."""
-        async with self._engine() as engine:
-            return await engine.driver.account()
+    async def create_resource(
+        self,
+        kind: str,
+        name: str,
+        *,
+        reference_assets: Sequence[Asset | AssetSource] = (),
+        parameters: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        max_cost: Decimal | str | int | None = None,
+    ) -> Resource:
+        """Make a voice or an element, to be used in later requests by its id; a job like any other.
+
+        Args:
+            kind: ``voice`` or ``element``.
+            name: what it is called.
+            reference_assets: the files that it is made of.
+            parameters: more neutral words, such as ``description``.
+            key: your idempotency key.
+            max_cost: limit in the provider's currency.
+
+        Raises:
+            UnknownModel: this provider makes none.
+            OnetakeError: as for `generate`.
+        """
+        request = GenerationRequest(
+            model=self._maker(kind).name,
+            parameters={"name": name, **(parameters or {})},
+            reference_assets=reference_assets,
+            key=key,
+        )
+        result = await self.generate(request, max_cost=max_cost)
+        facts = result.job.facts
+        url = result.artifacts[0].url if result.artifacts else None
+        return Resource(kind=kind, id=str(facts[f"{kind}_id"]), name=name, url=url, detail=facts)
 
     async def verify(self) -> None:
         """Check the credentials with a free read.

@@ -9,6 +9,7 @@ from typing import Any
 
 from onetake.assets import Asset, AssetSource
 from onetake.errors import RequestError
+from onetake.tasks import TASKS, output_of
 
 
 class GenerationType(enum.StrEnum):
@@ -22,18 +23,37 @@ class GenerationType(enum.StrEnum):
     IMAGE = "image"
     VIDEO = "video"
     AUDIO = "audio"
-    TEXT_TO_IMAGE = "text-to-image"
-    IMAGE_TO_IMAGE = "image-to-image"
     TEXT_TO_VIDEO = "text-to-video"
     IMAGE_TO_VIDEO = "image-to-video"
+    REFERENCE_TO_VIDEO = "reference-to-video"
     VIDEO_TO_VIDEO = "video-to-video"
+    VIDEO_EDIT = "video-edit"
+    VIDEO_EXTENSION = "video-extension"
+    MOTION_CONTROL = "motion-control"
+    EFFECTS = "effects"
+    AVATAR = "avatar"
+    LIP_SYNC = "lip-sync"
+    TEXT_TO_IMAGE = "text-to-image"
+    IMAGE_TO_IMAGE = "image-to-image"
+    OUTPAINTING = "outpainting"
+    VIRTUAL_TRY_ON = "virtual-try-on"
+    MULTI_VIEW = "multi-view"
+    IMAGE_RECOGNITION = "image-recognition"
     TEXT_TO_AUDIO = "text-to-audio"
     VIDEO_TO_AUDIO = "video-to-audio"
     TEXT_TO_SPEECH = "text-to-speech"
+    VOICE_CREATION = "voice-creation"
+    ELEMENT_CREATION = "element-creation"
+    FACE_DETECTION = "face-detection"
 
     def covers(self, task: str) -> bool:
         """Say whether a model's task (``text-to-video`` …) is of this type."""
-        return task == self.value or task.endswith(f"-to-{self.value}")
+        return self.value in (task, output_of(task))
+
+    @property
+    def is_exact(self) -> bool:
+        """True for a task, false for a kind of output."""
+        return self.value in TASKS
 
 
 def parse_generation_type(value: GenerationType | str) -> GenerationType:

@@ -28,6 +28,7 @@ class Artifact:
         width: pixels, or None for sound.
         height: pixels, or None for sound.
         duration: seconds, or None for pictures.
+        vendor_id: the vendor's id of the file, or None.
     """
 
     path: Path
@@ -38,6 +39,7 @@ class Artifact:
     width: int | None = None
     height: int | None = None
     duration: float | None = None
+    vendor_id: str | None = None
 
     def save(self, path: str | Path) -> Path:
         """Copy the file to ``path`` (or into it, if it is a folder); return the new path.
@@ -68,6 +70,7 @@ class Artifact:
             "width": self.width,
             "height": self.height,
             "duration": self.duration,
+            "vendor_id": self.vendor_id,
         }
 
     @staticmethod

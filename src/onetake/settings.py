@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     ledger_timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait while another program keeps the ledger locked."""
 
+    asset_host: str | None = None
+    """Where local files go that a vendor takes only from a URL: ``fal``, or an fsspec URL."""
+
+    asset_host_url: str | None = None
+    """URL under which the files of an fsspec ``asset_host`` can be read by anybody."""
+
     sandbox_seconds_per_job: float = Field(default=2.0, ge=0)
     """Run time of a job on the in-process sandbox, in seconds."""
 

@@ -12,20 +12,44 @@ from typing import Any
 
 from onetake.errors import UnsupportedParameter
 
-FRAME_PARAMETERS: Mapping[str, str] = {
-    "image": "first_frame",
-    "image_url": "first_frame",
+ASSET_PARAMETERS: Mapping[str, str] = {
+    "image": "image",
+    "image_url": "image",
     "start_image_url": "first_frame",
     "first_frame": "first_frame",
     "image_tail": "last_frame",
     "tail_image_url": "last_frame",
     "end_image_url": "last_frame",
     "last_frame": "last_frame",
+    "images": "reference",
+    "image_urls": "reference",
+    "reference_image_urls": "reference",
+    "human_image": "person",
+    "cloth_image": "garment",
+    "static_mask": "static_mask",
+    "video": "video",
+    "video_url": "video",
+    "video_id": "video",
+    "audio_url": "audio",
+    "audio_file": "audio",
+    "sound_file": "audio",
+    "audio_id": "audio",
 }
-"""Parameters that people write for a file; they are moved into the slot they mean."""
+"""Parameters that people write for a file, and the role that they mean; lists are several files."""
 
-SYNONYMS: Mapping[str, str] = {"generate_audio": "audio", "sound": "audio"}
-
+SYNONYMS: Mapping[str, str] = {
+    "generate_audio": "audio",
+    "sound": "audio",
+    "effect_scene": "effect",
+    "num_images": "n",
+    "voice_list": "voices",
+    "element_list": "elements",
+    "multi_prompt": "shots",
+    "character_orientation": "orientation",
+    "voice_language": "language",
+    "voice_speed": "speed",
+    "watermark_info": "watermark",
+}
 _MODES = {"standard": "std", "professional": "pro", "std": "std", "pro": "pro", "4k": "4k"}
 _SWITCHES = {
     **dict.fromkeys((True, "true", "on", "yes", "native", "1", 1), True),
@@ -73,6 +97,37 @@ def _ratio(value: Any) -> Any:
     return re.sub(r"\s*[x/:]\s*", ":", value.strip()) if isinstance(value, str) else value
 
 
+def _shots(value: Any) -> Any:
+    """Accept shots as objects with ``prompt`` and ``duration``; numbers follow from the order."""
+    if not isinstance(value, list | tuple):
+        return value
+    shots = []
+    for number, shot in enumerate(value, start=1):
+        if not isinstance(shot, Mapping) or not {"prompt", "duration"} <= set(shot):
+            raise UnsupportedParameter(
+                f"shots: entry {number} is {shot!r:.80}, not {{'prompt': …, 'duration': …}}."
+            )
+        shots.append(
+            {"prompt": str(shot["prompt"]).strip(), "duration": _duration(shot["duration"])}
+        )
+    return shots
+
+
+def _ids(name: str) -> Callable[[Any], Any]:
+    """Return a normaliser for the vendor's ids: one, several, or the vendor's own objects."""
+
+    def read(value: Any) -> Any:
+        items = value if isinstance(value, list | tuple) else [value]
+        ids = [item.get(f"{name}_id") if isinstance(item, Mapping) else item for item in items]
+        return [str(item) for item in ids if item is not None]
+
+    return read
+
+
+def _enabled(value: Any) -> Any:
+    return value.get("enabled") if isinstance(value, Mapping) else _switch(value)
+
+
 _NORMALISERS: Mapping[str, Callable[[Any], Any]] = {
     "duration": _duration,
     "mode": _mode,
@@ -80,4 +135,10 @@ _NORMALISERS: Mapping[str, Callable[[Any], Any]] = {
     "resolution": _lower,
     "aspect_ratio": _ratio,
     "camera_motion": _lower,
+    "extend_duration": _duration,
+    "keep_original_sound": _switch,
+    "watermark": _enabled,
+    "shots": _shots,
+    "voices": _ids("voice"),
+    "elements": _ids("element"),
 }

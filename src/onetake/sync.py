@@ -145,6 +145,10 @@ class Provider:
     resubmit = _blocking(original.Provider.resubmit)
     read_callback = _blocking(original.Provider.read_callback)
     account = _blocking(original.Provider.account)
+    deductions = _blocking(original.Provider.deductions)
+    resources = _blocking(original.Provider.resources)
+    create_resource = _blocking(original.Provider.create_resource)
+    delete_resource = _blocking(original.Provider.delete_resource)
     verify = _blocking(original.Provider.verify)
     close = _blocking(original.Provider.aclose)
 

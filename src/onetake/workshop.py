@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 import sniffio
 
-from onetake import http, plugins
+from onetake import hosting, http, plugins
+from onetake.assets import LoadedAsset
 from onetake.catalog import ProviderCard
 from onetake.clock import Clock
 from onetake.credentials import Credentials, check_characters, describe, resolve
@@ -27,6 +28,7 @@ from onetake.engine.delivery import Deliverer
 from onetake.engine.emergency import EmergencyFolder
 from onetake.engine.intents import IntentWriter
 from onetake.engine.journal import Journal
+from onetake.engine.publishing import Host, Publisher
 from onetake.engine.reconciling import Reconciler
 from onetake.engine.recording import Recorder
 from onetake.engine.reserving import Budget
@@ -120,14 +122,21 @@ class Workshop:
         traffic = Traffic()
         admission = Admission(driver, journal, clock, self.concurrency, window)
         emergency = EmergencyFolder(settings.home / "emergency")
-        recorder = Recorder(journal, admission, emergency, clock)
+        recorder = Recorder(journal, admission, emergency, clock, self._priced)
         submitter = Submitter(driver, journal, admission, recorder, traffic, blobs, settings, clock)
         watcher = Watcher(driver, journal, clock, self.card.look_batch, self._priced, traffic)
         return Engine(
             driver=driver,
             journal=journal,
             intents=IntentWriter(
-                driver, journal, self.account, blobs, clock, traffic, self._budget
+                driver,
+                journal,
+                self.account,
+                blobs,
+                clock,
+                traffic,
+                self._budget,
+                Publisher(ledger, self.account, self._host(clock), clock),
             ),
             submitter=submitter,
             reconciler=Reconciler(
@@ -164,6 +173,31 @@ class Workshop:
     def _budget(self) -> Budget | None:
         limit = self.settings.daily_budget
         return None if limit is None else Budget(limit, self.environment)
+
+    def _host(self, clock: Clock) -> Host | None:
+        """Return what puts files where vendors can read them; None: the user named nothing."""
+        wanted = self.options.get("asset_host", self.settings.asset_host)
+        if wanted is None:
+            return None
+        if "://" in str(wanted):
+            return hosting.folder_host(str(wanted), self.settings.asset_host_url)
+        other = replace(
+            self, card=plugins.provider_card(str(wanted)), region=None, api_key=None, options={}
+        )
+
+        async def publish(asset: LoadedAsset) -> str:
+            other._check_backend()
+            driver = other._driver(other._transport(clock), clock)
+            try:
+                return await driver.upload(asset)
+            except NotImplementedError:
+                raise ConfigurationError(
+                    f"asset_host: {wanted} has no storage for files; fal has."
+                ) from None
+            finally:
+                await driver.aclose()
+
+        return publish
 
     def _priced(self, charge: Charge) -> Charge:
         return priced(charge, self.card, self.region)

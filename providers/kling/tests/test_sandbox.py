@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from typing import Any
 
 import httpx
@@ -11,6 +10,8 @@ import jwt
 import pytest
 
 from onetake.testing import SandboxServer, sandbox_server
+
+from .requests_of import token
 
 KEY = {"Authorization": "Bearer sandbox"}
 T2V = "/kling/text-to-video/kling-2.6"
@@ -27,17 +28,6 @@ def call(
     """Make one request; return status and JSON."""
     answer = httpx.request(method, server.url + path, json=body, headers=headers or KEY)
     return answer.status_code, answer.json()
-
-
-def token(**claims: Any) -> dict[str, str]:
-    """Sign a JWT as the vendor's page shows."""
-    now = int(time.time())
-    body = {"iss": "sandbox-ak", "exp": now + 1800, "nbf": now - 5, **claims}
-    secret = "sandbox-sk"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the sandbox's secret is short
-        signed = jwt.encode(body, secret, algorithm="HS256")
-    return {"Authorization": f"Bearer {signed}"}
 
 
 def test_a_create_and_its_record(server: SandboxServer) -> None:
@@ -195,8 +185,11 @@ def test_slots_and_packs() -> None:
         assert (status, answer["code"]) == (429, 1102)
         window = f"start_time=0&end_time={int(time.time() * 1000)}"
         _, costs = call(server, "GET", f"/kling/account/costs?{window}")
-        [pack] = costs["data"]["resource_pack_subscribe_infos"]
-        assert pack["remaining_quantity"] == -0.5
+        packs = costs["data"]["resource_pack_subscribe_infos"]
+        assert [pack["remaining_quantity"] for pack in packs] == [-0.5, 1.0, 1.0]
+        picture = {"model_name": "kling-v3", "prompt": "x"}
+        status, _ = call(server, "POST", "/kling/v1/images/generations", picture)
+        assert status == 200, "an empty video pack does not keep pictures from being made"
 
 
 def test_a_task_goes_through_its_states_and_its_link_ends() -> None:

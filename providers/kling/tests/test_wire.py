@@ -16,7 +16,7 @@ from onetake.fitting import fit
 from onetake.http import dump_json
 from onetake.job import TaskStatus
 from onetake.plugins import catalog
-from onetake_kling import wire
+from onetake_kling.wire import records, submitting
 
 GIRL = (
     "A girl sat on the train, looking out the window with a melancholic expression, "
@@ -29,7 +29,7 @@ def sent(model: str, *, has_api_key: bool = True, **fields: Any) -> Submission:
     """Translate a request."""
     fitted = fit(GenerationRequest(GIRL, model=model, **fields), catalog("kling"))
     assets = [PreparedAsset(asset, asset.url or "") for asset in fitted.assets]
-    return wire.submission(fitted, "our-id", assets, has_api_key=has_api_key)
+    return submitting.submission(fitted, "our-id", assets, has_api_key=has_api_key)
 
 
 NEW_SAMPLES = [
@@ -157,7 +157,7 @@ def test_a_recorded_success_is_read() -> None:
         '"create_time":1790605869865,"update_time":1790605899865,'
         '"billing":[{"charge_type":"unit","amount":"3","package_type":"video"}]}'
     )
-    snapshot = wire.snapshot(record)
+    snapshot = records.snapshot(record)
     assert snapshot.status is TaskStatus.SUCCEEDED
     assert snapshot.outputs[0].url.endswith("x.mp4")
     assert snapshot.outputs[0].expires_at == pytest.approx(1790605899.865 + 30 * 86400)
@@ -167,7 +167,7 @@ def test_a_recorded_success_is_read() -> None:
 
 def test_recorded_answers_of_the_old_api_are_read() -> None:
     """A success of 2025-09-18 and a failure of 2025-12-26, as recorded."""
-    good = wire.snapshot(
+    good = records.snapshot(
         {
             "task_id": "797539647311749155",
             "task_status": "succeed",
@@ -184,7 +184,7 @@ def test_recorded_answers_of_the_old_api_are_read() -> None:
     assert good.status is TaskStatus.SUCCEEDED
     assert good.charge is not None
     assert good.charge.units == Decimal("4.4")
-    bad = wire.snapshot(
+    bad = records.snapshot(
         {
             "task_id": "833446756",
             "task_info": {},
@@ -195,7 +195,7 @@ def test_recorded_answers_of_the_old_api_are_read() -> None:
     )
     assert bad.status is TaskStatus.FAILED
     assert isinstance(bad.error, JobFailed)
-    risky = wire.snapshot(
+    risky = records.snapshot(
         {"id": "1", "status": "failed", "message": "Failure to pass the risk control system"}
     )
     assert isinstance(risky.error, ContentRejected)
@@ -204,7 +204,7 @@ def test_recorded_answers_of_the_old_api_are_read() -> None:
 def test_an_unknown_status_raises() -> None:
     """It never reads as still running."""
     with pytest.raises(ProviderUnavailable, match="paused") as caught:
-        wire.snapshot({"id": "1", "status": "paused"})
+        records.snapshot({"id": "1", "status": "paused"})
     assert not caught.value.retryable
 
 
@@ -212,8 +212,10 @@ def test_only_the_task_with_our_id_is_taken() -> None:
     """A server that ignores the filter does not hand us somebody else's task."""
     submission = Submission(path="/p", body={})
     foreign = [{"id": "1", "external_id": "someone-else"}, {"id": "2"}]
-    assert wire.found_task(foreign, "our-id", submission) is None
-    mine = wire.found_task([*foreign, {"id": "3", "external_id": "our-id"}], "our-id", submission)
+    assert records.found_task(foreign, "our-id", submission) is None
+    mine = records.found_task(
+        [*foreign, {"id": "3", "external_id": "our-id"}], "our-id", submission
+    )
     assert mine is not None
     assert mine.id == "3"
 
@@ -229,6 +231,6 @@ def test_pictures_go_as_raw_base64() -> None:
     from onetake.driver import Blob
 
     prepared = [PreparedAsset(fitted.assets[0], Blob(fitted.assets[0].sha256))]
-    found = wire.submission(fitted, "id", prepared, has_api_key=False)
+    found = submitting.submission(fitted, "id", prepared, has_api_key=False)
     body = json.loads(encode(stored_form(found.body), lambda _: data))
     assert body["image"].startswith("/9j/")

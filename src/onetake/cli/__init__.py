@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from onetake.cli import doctor, generate, jobs, models, prices, sandbox
+from onetake.cli import account, doctor, generate, jobs, models, prices, sandbox
 
 app = typer.Typer(
     name="onetake",
@@ -44,6 +44,8 @@ app.command("providers")(models.providers)
 app.command("estimate")(prices.estimate)
 app.command("compare")(prices.compare)
 app.add_typer(sandbox.app, name="sandbox")
+app.command("account")(account.account)
+app.add_typer(account.app, name="resources")
 app.command("doctor")(doctor.doctor)
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def generate(
-    prompt: options.Prompt,
+    prompt: options.Prompt = "",
     provider: options.ProviderName = None,
     model: options.Model = None,
     asset: options.Assets = None,

@@ -147,9 +147,11 @@ def _print_card(card: ModelCard) -> None:
         output.say(f"  always        {name}: {'on' if value is True else 'off'}")
     for role, slot in card.inputs.items():
         must = "required" if slot.required else "optional"
-        output.say(f"  input         {role}: {slot.kind}, {must}")
+        limits = slot.allowed()
+        output.say(f"  input         {role}: {slot.kind}, {must}{f' ({limits})' if limits else ''}")
     for name, spec in card.parameters.items():
         default = "" if spec.default is None else f" (default {spec.default})"
+        default = " (required)" if spec.required else default
         output.say(f"  parameter     {name}: {spec.allowed()}{default}")
     if card.notice:
         output.say(f"  notice        {card.notice}")
@@ -165,6 +167,9 @@ def _price(card: ModelCard) -> str:
     for offer in compare(request, [card.provider]).offers:
         if offer.card.name == card.name:
             price = offer.estimate
+            if price.expected is None and price.low is not None and price.high is not None:
+                low, high = price.low.normalize(), price.high.normalize()
+                return f"{price.currency} {low:f} to {high:f}: {price.reason}"
             if price.expected is None:
                 return f"unknown: {price.reason}"
             return (
@@ -176,10 +181,10 @@ def _price(card: ModelCard) -> str:
 
 def example(card: ModelCard) -> str:
     """Return a command for the card that works on the sandbox."""
-    files = "".join(
-        f" -a {role}=picture.jpg" for role, slot in card.inputs.items() if slot.required
-    )
-    return (
-        f'onetake generate "a lake at sunset" -p {card.provider} -m {card.name}{files} '
-        "--sandbox -o lake.mp4"
-    )
+    what = card.example
+    if what is None:
+        needed = [role for role, slot in card.inputs.items() if slot.required]
+        what = " ".join(['"a lake at sunset"', *(f"-a {role}=picture.jpg" for role in needed)])
+    ending = {"image": "png", "audio": "mp3", "voice": "mp3"}.get(card.output, "mp4")
+    ending = "png" if card.output in ("element", "data") else ending
+    return f"onetake generate {what} -p {card.provider} -m {card.name} --sandbox -o out.{ending}"

@@ -25,6 +25,7 @@ from onetake.errors import DeliveryError, OnetakeError
 from onetake.files import sha256_of, sync_folder, temporary_name
 from onetake.http import build_client
 from onetake.job import Delivery
+from onetake.ledger import contents
 from onetake.ledger.records import JobRecord
 from onetake.result import Artifact
 
@@ -78,16 +79,20 @@ class Deliverer:
             return await self._journal.move(record, "lost", delivery=Delivery.LOST, error=error)
         except (OnetakeError, OSError) as error:
             raise self._failed(record, error) from error
+        told = [artifact.to_json() for artifact in artifacts]
         return await self._journal.move(
             record,
             "delivered",
+            also=lambda connection, changed: contents.keep(connection, changed.id, told),
             delivery=Delivery.DELIVERED,
             error=None,
-            artifacts=[artifact.to_json() for artifact in artifacts],
+            artifacts=told,
         )
 
     async def _fetch_all(self, record: JobRecord) -> list[Artifact]:
         await anyio.to_thread.run_sync(self._clear_up, record.id)
+        if record.facts and not record.remote_files:
+            return []  # it is the facts that were wanted
         fresh = record.remote_files or await self._fresh_links(record)
         try:
             return [await self._fetch(item, record.id) for item in fresh]
@@ -182,6 +187,7 @@ class Deliverer:
             width=facts.width,
             height=facts.height,
             duration=facts.duration,
+            vendor_id=remote.vendor_id,
         )
 
     async def aclose(self) -> None:

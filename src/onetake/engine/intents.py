@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -15,13 +15,15 @@ import anyio
 import anyio.to_thread
 import sqlalchemy as sa
 
+from onetake.assets import LoadedAsset
 from onetake.clock import Clock
 from onetake.driver import Driver, PreparedAsset
 from onetake.engine import bodies, callbacks
 from onetake.engine.journal import Journal
+from onetake.engine.publishing import Publisher
 from onetake.engine.reserving import Budget
 from onetake.engine.traffic import Traffic
-from onetake.errors import KeyConflict, RequestError
+from onetake.errors import KeyConflict, RequestError, SubmissionUnknown
 from onetake.fitting import FittedRequest
 from onetake.job import Delivery, JobState, Submission, new_job_id
 from onetake.ledger import spending, store
@@ -40,6 +42,9 @@ class Intent:
         currency: of the reserve, or None.
         retry: the key's ended job may be followed by a child.
         reuse: a delivered job that asked for exactly the same may be returned.
+        reuse_since: only one that was made since then, in seconds since the epoch.
+        step: it is a step of a chain: a twin whose outcome is unknown must be settled first.
+        first: does the paid steps that come first, and returns the request with their outcomes.
     """
 
     fitted: FittedRequest
@@ -49,6 +54,9 @@ class Intent:
     currency: str | None = None
     retry: bool = False
     reuse: bool = False
+    reuse_since: float = 0.0
+    step: bool = False
+    first: Callable[[FittedRequest], Awaitable[FittedRequest]] | None = None
 
 
 class IntentWriter:
@@ -63,7 +71,9 @@ class IntentWriter:
         clock: Clock,
         traffic: Traffic,
         budget: Budget | None,
+        publisher: Publisher,
     ) -> None:
+        self._publisher = publisher
         self._driver = driver
         self._journal = journal
         self._account = account
@@ -120,6 +130,7 @@ class IntentWriter:
     ) -> JobRecord | None:
         """Return a delivered twin, else one that is under way; bind the key to it."""
         twins = store.by_fingerprint(connection, account, fingerprint(intent.fitted))
+        twins = [twin for twin in twins if twin.created_at >= intent.reuse_since]
         delivered = [twin for twin in twins if _is_here(twin)]
         running = [
             twin
@@ -127,6 +138,9 @@ class IntentWriter:
             if twin.submission is not Submission.UNKNOWN and not twin.state.ended
         ]
         chosen = next(iter([*delivered, *running]), None)
+        lost = [twin for twin in twins if twin.submission is Submission.UNKNOWN]
+        if chosen is None and intent.step and lost:
+            raise _unsettled_step(lost[0])
         if chosen is not None and intent.fitted.key is not None and chosen.key is None:
             store.bind_key(connection, chosen.id, intent.fitted.key)
             return store.get(connection, chosen.id)
@@ -134,11 +148,12 @@ class IntentWriter:
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
         proof = callbacks.new_proof()
-        fitted = _with_address(intent.fitted, job_id, proof)
+        ready = intent.fitted if intent.first is None else await intent.first(intent.fitted)
+        fitted = _with_address(ready, job_id, proof)
         async with self._traffic.uploads:
-            prepared = [
-                await self._driver.prepare_asset(asset, fitted.card) for asset in fitted.assets
-            ]
+            prepared = [await self._prepared(asset, fitted) for asset in fitted.assets]
+            arranged = await self._driver.arrange(fitted, prepared)
+        fitted = dataclasses.replace(fitted, facts={**fitted.facts, "arranged": dict(arranged)})
         submission = self._driver.prepare(fitted, job_id, prepared)
         await anyio.to_thread.run_sync(self._keep_blobs, prepared)
         stored = bodies.stored_form(dataclasses.asdict(dataclasses.replace(submission, body={})))
@@ -150,7 +165,7 @@ class IntentWriter:
             "key": fitted.key,
             "key_current": True,
             "model": fitted.card.name,
-            "fingerprint": fingerprint(fitted),
+            "fingerprint": fingerprint(intent.fitted),
             "request": _described(fitted),
             "submission_body": stored,
             "body_sha256": hashlib.sha256(body).hexdigest(),
@@ -167,6 +182,10 @@ class IntentWriter:
             "created_at": now,
             "updated_at": now,
         }
+
+    async def _prepared(self, asset: LoadedAsset, fitted: FittedRequest) -> PreparedAsset:
+        reachable = await self._publisher.reachable(asset, fitted.card)
+        return await self._driver.prepare_asset(reachable, fitted.card)
 
     def _keep_blobs(self, prepared: list[PreparedAsset]) -> None:
         for item in prepared:
@@ -198,6 +217,16 @@ class IntentWriter:
         record = store.get(connection, job_id)
         assert record is not None
         return record, True
+
+
+def _unsettled_step(twin: JobRecord) -> SubmissionUnknown:
+    return SubmissionUnknown(
+        f"job {twin.id} ({twin.model}) is a step of this one, and whether it exists is unknown.",
+        provider=twin.account.provider,
+        job_id=twin.id,
+        hint=f"`onetake jobs wait {twin.id}` looks again; `onetake jobs abandon {twin.id}` gives "
+        "it up, and the step is then paid anew.",
+    )
 
 
 def _is_here(twin: JobRecord) -> bool:

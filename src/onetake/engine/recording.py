@@ -15,10 +15,11 @@ import anyio
 import sqlalchemy as sa
 
 from onetake.clock import Clock
-from onetake.driver import Task
+from onetake.driver import Answered, Task
 from onetake.engine.admission import Admission
 from onetake.engine.emergency import EmergencyFolder
 from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.outcomes import Priced, outcome
 from onetake.engine.shielding import uncancelled
 from onetake.errors import LedgerError, RequestError
 from onetake.job import Submission, TaskStatus
@@ -47,10 +48,10 @@ def acceptance(task: Task, at: float | None) -> dict[str, Any]:
 class Unrecorded(Exception):
     """A paid task whose id is not in the ledger yet."""
 
-    def __init__(self, record: JobRecord, task: Task) -> None:
-        super().__init__(task.id)
+    def __init__(self, record: JobRecord, answer: Task | Answered) -> None:
+        super().__init__(record.id)
         self.record = record
-        self.task = task
+        self.answer = answer
 
 
 class TaskTaken(Exception):
@@ -61,20 +62,26 @@ class Recorder:
     """Writes task ids down."""
 
     def __init__(
-        self, journal: Journal, admission: Admission, emergency: EmergencyFolder, clock: Clock
+        self,
+        journal: Journal,
+        admission: Admission,
+        emergency: EmergencyFolder,
+        clock: Clock,
+        priced: Priced,
     ) -> None:
+        self._priced = priced
         self._journal = journal
         self._admission = admission
         self._clock = clock
         self.emergency = emergency
 
-    async def accepted(self, record: JobRecord, task: Task) -> JobRecord:
+    async def accepted(self, record: JobRecord, answer: Task | Answered) -> JobRecord:
         """Record the answer to our own POST.
 
         Raises:
             Unrecorded: the ledger failed; the id stands on standard error and in a file.
         """
-        return await self._record(record, task, found=False)
+        return await self._record(record, answer, found=False)
 
     async def adopt(self, record: JobRecord, task: Task) -> JobRecord:
         """Record the task that was found for a lost submission.
@@ -89,16 +96,21 @@ class Recorder:
 
     async def at_last(self, unrecorded: Unrecorded) -> JobRecord:
         """Try to record a paid task until it works or the caller is cancelled."""
-        record, task = unrecorded.record, unrecorded.task
+        record, answer = unrecorded.record, unrecorded.answer
         while True:
             await self._clock.sleep(1.0)
             try:
-                return await self.accepted(record, task)
+                return await self.accepted(record, answer)
             except Unrecorded:
-                log.error("job %s: its task %s is still not recorded", record.id, task.id)
+                log.error("job %s: its task is still not recorded", record.id)
 
-    async def _record(self, record: JobRecord, task: Task, *, found: bool) -> JobRecord:
+    async def _record(
+        self, record: JobRecord, answer: Task | Answered, *, found: bool
+    ) -> JobRecord:
+        task = answer.task if isinstance(answer, Answered) else answer
         values = acceptance(task, self._clock.now())
+        if isinstance(answer, Answered):
+            values |= outcome(record, answer.snapshot, self._priced)
         failure: Exception | None = None
         moved = record
         async with anyio.create_task_group() as group:
@@ -113,7 +125,7 @@ class Recorder:
             raise failure
         if failure is not None:
             self._cry(record, task, failure)
-            raise Unrecorded(record, task) from failure
+            raise Unrecorded(record, answer) from failure
         return moved
 
     async def _move(

@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from onetake.clock import Clock
-from onetake.driver import Driver, Task
+from onetake.driver import Answered, Driver, Task
 from onetake.engine import bodies, pacing
 from onetake.engine.admission import Admission, no_slot
 from onetake.engine.journal import Journal
@@ -152,7 +152,7 @@ class Submitter:
             # frozen between the commit and the POST: another worker may have taken over
             return await self._not_created(record, _stale(record), may_exist, "too_late")
         try:
-            task = await self._submitted(record, body)
+            answer = await self._submitted(record, body)
         except NotSent as signal:
             return await self._not_created(record, signal.error, may_exist, "not_sent")
         except Refused as signal:
@@ -163,9 +163,9 @@ class Submitter:
             log.exception("the driver broke its contract while submitting job %s", record.id)
             told = SubmissionUnknown(f"the submission broke off: {type(error).__name__}: {error}")
             return await self.unknown(record, told), None
-        return await self._recorder.accepted(record, task), None
+        return await self._recorder.accepted(record, answer), None
 
-    async def _submitted(self, record: JobRecord, body: bytes) -> Task:
+    async def _submitted(self, record: JobRecord, body: bytes) -> Task | Answered:
         """Let the driver POST, in a bounded time: the drivers' own timeouts are per read."""
         with anyio.move_on_after(self._settings.submit_timeout):
             return await self._driver.submit(record.sending, body)

@@ -6,18 +6,17 @@ wakes the others; when it leaves, it hands over to one of them.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 
 from onetake.clock import Clock
-from onetake.driver import Charge, Driver, LookError, Missing, Snapshot, Task
+from onetake.driver import Driver, LookError, Missing, Snapshot, Task
 from onetake.engine import pacing
 from onetake.engine.journal import Journal, Overtaken
+from onetake.engine.outcomes import Priced, outcome
 from onetake.engine.traffic import Signal, Traffic
 from onetake.errors import JobFailed, OnetakeError, ProviderUnavailable
 from onetake.job import Job, Submission, TaskStatus
@@ -69,7 +68,7 @@ class Watcher:
         journal: Journal,
         clock: Clock,
         batch: int,
-        priced: Callable[[Charge], Charge],
+        priced: Priced,
         traffic: Traffic,
     ) -> None:
         self._traffic = traffic
@@ -241,7 +240,7 @@ class Watcher:
         record = waiter.record
         if snapshot.status is record.task and snapshot.position == record.position:
             return
-        values = self._columns(record, snapshot)
+        values = outcome(record, snapshot, self._priced)
         try:
             waiter.record = await self._journal.move(record, snapshot.status.value, **values)
         except Overtaken:
@@ -253,16 +252,6 @@ class Watcher:
             TaskStatus.RUNNING,
         ):
             _end(waiter)
-
-    def _columns(self, record: JobRecord, snapshot: Snapshot) -> dict[str, Any]:
-        values: dict[str, Any] = {"task": snapshot.status, "position": snapshot.position}
-        if snapshot.outputs:
-            values["outputs"] = [dataclasses.asdict(item) for item in snapshot.outputs]
-        if snapshot.charge is not None:
-            values["actual"] = actual(self._priced(snapshot.charge))
-        if snapshot.error is not None:
-            values["error"] = record.told(snapshot.error)
-        return values
 
 
 def _end(waiter: Waiter) -> None:
@@ -301,12 +290,3 @@ def _gone(record: JobRecord) -> JobFailed:
         job_id=record.id,
         billed="unknown",
     )
-
-
-def actual(charge: Charge) -> dict[str, Any]:
-    """Return a charge as the ledger and ``--json`` show it; numbers as decimal strings."""
-    return {
-        "amount": None if charge.amount is None else f"{charge.amount.normalize():f}",
-        "currency": charge.currency,
-        "units": None if charge.units is None else f"{charge.units.normalize():f}",
-    }

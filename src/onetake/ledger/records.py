@@ -63,6 +63,7 @@ class JobRecord:
     task_id: str | None
     task_ref: Mapping[str, Any] | None
     outputs: tuple[Mapping[str, Any], ...]
+    facts: Mapping[str, Any]
     position: int | None
     estimate: Mapping[str, Any] | None
     actual: Mapping[str, Any] | None
@@ -140,6 +141,7 @@ class JobRecord:
             artifacts=self.artifacts,
             error=self.error,
             position=self.position,
+            facts=self.facts,
         )
 
 
@@ -161,4 +163,5 @@ def record_of(row: RowMapping, account: Account | None = None) -> JobRecord:
     fields["delivery"] = Delivery(row["delivery"])
     for name in ("outputs", "artifacts", "notes"):
         fields[name] = tuple(row[name] or ())
+    fields["facts"] = row["facts"] or {}
     return JobRecord(**fields)

@@ -195,7 +195,7 @@ def holders(connection: sa.Connection, account: int, task_ids: Sequence[str]) ->
     The name of an account is ours: two names may stand for one account at the vendor.
     """
     wanted = sa.select(jobs.c.task_id).where(
-        jobs.c.account_id.in_(_same_place(account)), jobs.c.task_id.in_(task_ids)
+        jobs.c.account_id.in_(same_place(account)), jobs.c.task_id.in_(task_ids)
     )
     return set(connection.execute(wanted).scalars())
 
@@ -208,7 +208,7 @@ def check_free(connection: sa.Connection, record: JobRecord, task_id: str) -> No
     """
     lock_account(connection, record.account_id)
     wanted = sa.select(jobs.c.id).where(
-        jobs.c.account_id.in_(_same_place(record.account_id)),
+        jobs.c.account_id.in_(same_place(record.account_id)),
         jobs.c.task_id == task_id,
         jobs.c.id != record.id,
     )
@@ -217,7 +217,8 @@ def check_free(connection: sa.Connection, record: JobRecord, task_id: str) -> No
         raise RequestError(f"task {task_id} belongs to job {other} already.", job_id=other)
 
 
-def _same_place(account: int) -> sa.Select[tuple[int]]:
+def same_place(account: int) -> sa.Select[tuple[int]]:
+    """Return the accounts that are at the same place as this one, under whatever name."""
     this, other = accounts.alias(), accounts.alias()
     same = [this.c[name] == other.c[name] for name in ("provider", "host", "environment")]
     return sa.select(other.c.id).join_from(this, other, sa.and_(*same)).where(this.c.id == account)
@@ -227,7 +228,7 @@ def unknown_twins(connection: sa.Connection, record: JobRecord, window: float) -
     """Return other jobs whose equal body was sent about then, and whose outcome is unknown too."""
     sent = record.sent_at or 0.0
     wanted = sa.select(jobs.c.id).where(
-        jobs.c.account_id.in_(_same_place(record.account_id)),
+        jobs.c.account_id.in_(same_place(record.account_id)),
         jobs.c.body_sha256 == record.body_sha256,
         jobs.c.id != record.id,
         jobs.c.submission.in_((Submission.SENDING.value, Submission.UNKNOWN.value)),

@@ -45,6 +45,7 @@ jobs = sa.Table(
     sa.Column("task_id", sa.String(255)),
     sa.Column("task_ref", sa.JSON),
     sa.Column("outputs", sa.JSON),
+    sa.Column("facts", sa.JSON),
     sa.Column("position", sa.Integer),
     # money
     sa.Column("estimate", sa.JSON),
@@ -76,6 +77,16 @@ sa.Index("jobs_by_fingerprint", jobs.c.account_id, jobs.c.fingerprint)
 sa.Index("jobs_by_task", jobs.c.account_id, jobs.c.task_id)
 sa.Index("jobs_by_body", jobs.c.account_id, jobs.c.body_sha256)
 sa.Index("jobs_by_spend", jobs.c.currency, jobs.c.created_at)
+
+# delivered files by content
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("sha256", sa.String(64), nullable=False),
+)
+sa.Index("files_by_content", files.c.sha256)
 
 job_slots = sa.Table(
     "job_slots",

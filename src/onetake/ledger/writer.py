@@ -21,7 +21,8 @@ from onetake.errors import LedgerError, OnetakeError
 
 T = TypeVar("T")
 Work = Callable[[sa.Connection], Any]
-_BATCH = 500
+_BATCH = 100
+"""Pieces of work in one transaction; what is urgent waits for that many at most."""
 _ATTEMPTS = 10
 """How often work is run that PostgreSQL refused because two processes locked crosswise."""
 

@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from onetake import plugins
-from onetake.catalog import Catalog, ModelCard, ProviderCard
+from onetake.catalog import Catalog, ModelCard
 from onetake.errors import RequestError
 from onetake.fitting import fit
-from onetake.pricing.estimate import CostEstimate, estimate
+from onetake.pricing.estimate import CostEstimate, estimate_chain
 from onetake.request import GenerationRequest, GenerationType
 
 
@@ -104,13 +104,13 @@ def compare(
         card = plugins.provider_card(name)
         known_region = region if region in card.regions else None
         for model in _candidates(request, plugins.catalog(name), unavailable):
-            _price(request, card, model, known_region, on, offers, unavailable)
+            _price(request, plugins.catalog(name), model, known_region, on, offers, unavailable)
     return Comparison(tuple(sorted(offers, key=_rank)), tuple(unavailable))
 
 
 def _task(request: GenerationRequest) -> str | None:
     kind = request.generation_type
-    if isinstance(kind, GenerationType) and "-to-" in kind.value:
+    if isinstance(kind, GenerationType) and kind.is_exact:
         return kind.value
     if kind in (None, GenerationType.VIDEO, GenerationType.IMAGE) and request.assets:
         return f"image-to-{kind.value if isinstance(kind, GenerationType) else 'video'}"
@@ -132,13 +132,14 @@ def _candidates(
 
 def _price(
     request: GenerationRequest,
-    provider: ProviderCard,
+    catalog: Catalog,
     model: ModelCard,
     region: str | None,
     on: datetime.date | None,
     offers: list[Offer],
     unavailable: list[Unavailable],
 ) -> None:
+    provider = catalog.provider
     exact = Catalog(provider, [model.model_copy(update={"groups": ()})])
     try:
         # the prompt costs nothing, so a shot can be priced before it is written
@@ -147,7 +148,7 @@ def _price(
     except RequestError as error:
         unavailable.append(Unavailable(provider.name, model.name, error.message))
     else:
-        price = estimate(fitted, provider, region=region, on=on)
+        price = estimate_chain(fitted, catalog, region=region, on=on)
         sound = {True: "on", False: "off"}.get(fitted.value("audio"))
         offers.append(Offer(price, model, fitted.notes, sound))
 

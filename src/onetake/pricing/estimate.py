@@ -7,12 +7,13 @@ import datetime
 import hashlib
 import json
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
 
-from onetake.catalog import ProviderCard
+from onetake import chains
+from onetake.catalog import Catalog, ProviderCard
 from onetake.driver import Charge
-from onetake.fitting import FittedRequest
+from onetake.fitting import FittedRequest, fit
 from onetake.pricing.price_book import PriceRow, load_price_book
 
 
@@ -106,44 +107,123 @@ def _priced(
     currency: str,
     day: datetime.date,
 ) -> CostEstimate:
-    quantity = _quantity(fitted, row)
-    if quantity is None:
-        return _unknown(fitted, provider, currency, f"the {row.unit}s are not known beforehand")
+    low, expected, high = _quantity(fitted, row)
     amount, source, confidence = row.amount, row.source, row.confidence
     if row.units is not None:
-        unit = load_price_book(provider.package).money_per_unit(currency, day)
+        unit = load_price_book(provider.package).money_per_unit(currency, day, row.pack)
         if unit is None:
             return _unknown(fitted, provider, currency, f"no unit price in {currency}")
         amount, source = row.units * unit.amount, f"{source}; {unit.amount} {currency} per unit"
     else:
         currency = row.currency
     assert amount is not None
-    cost = amount * quantity
-    seconds = fitted.value("duration")
-    per_second = cost / Decimal(str(seconds)) if seconds and row.unit != "image" else None
+    cost = _times(amount, expected)
+    seconds = fitted.value("duration") if row.measure is None else expected
+    timed = cost is not None and seconds and row.unit in ("second", "video")
     return CostEstimate(
         provider=provider.name,
         model=fitted.card.name,
         expected=cost,
-        low=cost,
-        high=cost,
-        per_second=per_second,
+        low=_times(amount, low),
+        high=_times(amount, high),
+        per_second=cost / Decimal(str(seconds)) if timed and cost is not None else None,
         currency=currency,
         checked_on=row.checked_on.isoformat(),
         source=source,
         confidence=confidence,
-        reason=None,
+        reason=None if expected is not None else _why_open(row),
         hash=_hash(fitted, provider.name, f"{cost} {currency} {row.checked_on}"),
     )
 
 
-def _quantity(fitted: FittedRequest, row: PriceRow) -> Decimal | None:
+def _times(amount: Decimal, quantity: Decimal | None) -> Decimal | None:
+    return None if quantity is None else amount * quantity
+
+
+def _why_open(row: PriceRow) -> str:
+    if row.measure is not None:
+        return f"it depends on the length of the {row.measure}, which is not known here"
+    return f"the number of {row.unit}s is not known beforehand"
+
+
+Quantity = tuple[Decimal | None, Decimal | None, Decimal | None]
+"""Lowest, expected and highest; None where it is not known."""
+
+
+def _quantity(fitted: FittedRequest, row: PriceRow) -> Quantity:
+    if row.measure is not None:
+        return _measured(fitted, row, row.measure)
     if row.unit == "second":
         seconds = fitted.value("duration")
-        return None if seconds is None else Decimal(str(seconds))
+        return _exactly(None if seconds is None else Decimal(str(seconds)))
     if row.unit == "image":
-        return Decimal(str(fitted.value("n") or 1))
-    return Decimal(1)
+        return _images(fitted)
+    return _exactly(Decimal(1))
+
+
+def _exactly(quantity: Decimal | None) -> Quantity:
+    return quantity, quantity, quantity
+
+
+def _images(fitted: FittedRequest) -> Quantity:
+    series = fitted.value("series")
+    if series == "auto":
+        return Decimal(2), None, Decimal(9)
+    return _exactly(Decimal(str(series or fitted.value("n") or 1)))
+
+
+def _measured(fitted: FittedRequest, row: PriceRow, role: str) -> Quantity:
+    """Count the seconds of an input; of one that was not read, what its slot allows."""
+    asset, slot = fitted.asset(role), fitted.card.inputs[role]
+    if asset is not None and asset.seconds is not None:
+        return _exactly(_billed(asset.seconds, row))
+    low, high = slot.min_seconds, slot.max_seconds
+    return (
+        None if low is None else _billed(low, row),
+        None,
+        None if high is None else _billed(high, row),
+    )
+
+
+def _billed(seconds: float, row: PriceRow) -> Decimal:
+    exact = Decimal(str(round(seconds, 3)))
+    if row.started is not None:
+        return (exact / row.started).to_integral_value(ROUND_CEILING)
+    return exact.to_integral_value(ROUND_HALF_UP)
+
+
+def estimate_chain(
+    fitted: FittedRequest,
+    catalog: Catalog,
+    *,
+    region: str | None = None,
+    on: datetime.date | None = None,
+) -> CostEstimate:
+    """Estimate a request with the paid steps that come before it; else like `estimate`."""
+    own = estimate(fitted, catalog.provider, region=region, on=on)
+    total = own
+    for _, _, request in chains.steps(fitted):
+        step = fit(request, catalog, load_assets=False)
+        price = estimate(step, catalog.provider, region=region, on=on)
+        total = _sum(total, price)
+    return total
+
+
+def _sum(first: CostEstimate, then: CostEstimate) -> CostEstimate:
+    both = f"{first.hash}{then.hash}"
+    return dataclasses.replace(
+        first,
+        expected=_add(first.expected, then.expected),
+        low=_add(first.low, then.low),
+        high=_add(first.high, then.high),
+        per_second=None,
+        reason=first.reason or then.reason,
+        hash=hashlib.sha256(both.encode()).hexdigest()[:32],
+    )
+
+
+def _add(one: Decimal | None, other: Decimal | None) -> Decimal | None:
+    return None if one is None or other is None else one + other
 
 
 def _unknown(
@@ -181,12 +261,18 @@ def _hash(fitted: FittedRequest, provider: str, price: str) -> str:
 
 
 def priced(charge: Charge, provider: ProviderCard, region: str | None) -> Charge:
-    """Put money beside a charge in units, at the list price of a unit; a pack may be cheaper."""
-    if charge.amount is not None or charge.units is None:
-        return charge
+    """Put money beside a charge in units, at the list price of a unit; a pack may be cheaper.
+
+    An amount whose currency the vendor leaves out is in the one that the region is billed in.
+    """
     currency = provider.currencies.get(region or provider.default_region, "USD")
+    if charge.amount is not None:
+        return dataclasses.replace(charge, currency=charge.currency or currency)
+    if charge.units is None:
+        return charge
     day = datetime.datetime.now(datetime.UTC).date()
-    unit = load_price_book(provider.package).money_per_unit(currency, day)
+    pack = charge.pack or "video"
+    unit = load_price_book(provider.package).money_per_unit(currency, day, pack)
     if unit is None:
         return charge
     return dataclasses.replace(charge, amount=charge.units * unit.amount, currency=currency)

@@ -33,6 +33,8 @@ class UnitPrice(BaseModel):
     checked_on: datetime.date
     source: str
     confidence: Confidence = "high"
+    pack: str = "video"
+    """Kind of pack or product that the unit belongs to."""
 
 
 class PriceRow(BaseModel):
@@ -43,6 +45,12 @@ class PriceRow(BaseModel):
     models: tuple[str, ...] = Field(min_length=1)
     unit: Literal["second", "video", "image", "call"]
     """What is counted. ``second`` means a second of output, as asked for."""
+    measure: str | None = None
+    """Input whose seconds count, where the output's length follows from it."""
+    started: int | None = None
+    """Seconds that are billed whole once they have begun; None: rounded to whole seconds."""
+    pack: str = "video"
+    """Kind of pack or product whose units these are."""
     amount: Decimal | None = Field(default=None, ge=0)
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
     units: Decimal | None = Field(default=None, ge=0)
@@ -68,7 +76,15 @@ class PriceRow(BaseModel):
             return False
         if on < self.valid_from or (self.valid_to is not None and on > self.valid_to):
             return False
-        return all(fitted.value(name) == value for name, value in self.when.items())
+        return all(_holds(fitted, name, value) for name, value in self.when.items())
+
+
+def _holds(fitted: FittedRequest, name: str, wanted: Any) -> bool:
+    """Say whether a condition holds; of lists and files, true and false mean given or not."""
+    spec = fitted.card.parameters.get(name)
+    if name in fitted.card.inputs or (spec is not None and spec.type in ("array", "object")):
+        return fitted.has(name) is wanted
+    return bool(fitted.value(name) == wanted)
 
 
 class PriceBook(BaseModel):
@@ -84,12 +100,14 @@ class PriceBook(BaseModel):
         fitting = [row for row in self.price if row.applies(fitted, on)]
         return max(fitting, key=lambda row: (row.valid_from, len(row.when)), default=None)
 
-    def money_per_unit(self, currency: str, on: datetime.date) -> UnitPrice | None:
-        """Return the newest unit price in a currency, or None."""
+    def money_per_unit(
+        self, currency: str, on: datetime.date, pack: str = "video"
+    ) -> UnitPrice | None:
+        """Return the newest price of a pack's unit in a currency, or None."""
         fitting = [
             price
             for price in self.unit_price
-            if price.currency == currency and price.valid_from <= on
+            if price.currency == currency and price.pack == pack and price.valid_from <= on
         ]
         return max(fitting, key=lambda price: price.valid_from, default=None)
 

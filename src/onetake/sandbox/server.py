@@ -87,6 +87,7 @@ def base_url(plain: socket.socket) -> str:
 
 def build_server(sandbox: Sandbox) -> uvicorn.Server:
     """Return a server for a sandbox; run it in an event loop or a thread of its own."""
+    sandbox.courier.start()
     config = uvicorn.Config(
         HangsUp(build_app(sandbox)),
         log_level="warning",

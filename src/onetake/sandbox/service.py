@@ -7,7 +7,8 @@ import hashlib
 import tempfile
 import threading
 import urllib.parse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +18,42 @@ from PIL import Image, ImageOps
 
 from onetake.assets import sniff
 from onetake.clock import Clock, SystemClock
+from onetake.sandbox.courier import Courier
 from onetake.sandbox.faults import Faults
+from onetake.sandbox.media import sound, still
 from onetake.sandbox.media.film import Film
+from onetake.sandbox.media.sound import Sound
+from onetake.sandbox.media.still import Still
 from onetake.sandbox.store import SandboxStore
 from onetake.sandbox.tasks import SandboxTask
+
+FRAME = "frame:"
+"""Beginning of the file id of a film's last frame."""
+
+_WORKS: dict[str, Any] = {"film": Film, "still": Still, "sound": Sound}
+
+
+def _suffix(work: Film | Still | Sound) -> str:
+    if isinstance(work, Sound):
+        return work.form
+    return "png" if isinstance(work, Still) else "mp4"
+
+
+def last_frame(path: Path) -> bytes:
+    """Return the last picture of a film, as a PNG."""
+    import io
+
+    import av
+
+    with av.open(str(path), "r") as film:
+        frame = None
+        for frame in film.decode(video=0):  # noqa: B007 - the last one is wanted
+            pass
+    assert frame is not None
+    buffer = io.BytesIO()
+    picture: Any = frame.to_image()  # type: ignore[no-untyped-call]
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -34,6 +67,7 @@ class SandboxSettings:
         allow_discontinued: accept models that the vendor has switched off.
         validate: when fal's dialect refuses bad input: ``result`` as observed, or ``submit``.
         units: balance of each of Kling's packs, in its units.
+        webhook_secret: signs Kling's callbacks (``whsec_…``); None: they are not signed.
         folder: where the state lives; a temporary folder when None.
     """
 
@@ -43,6 +77,7 @@ class SandboxSettings:
     allow_discontinued: bool = False
     validate: Literal["result", "submit"] = "result"
     units: float = 100_000.0
+    webhook_secret: str | None = field(default=None, repr=False)
     folder: Path | None = None
 
 
@@ -59,6 +94,7 @@ class Sandbox:
             folder = Path(self._temporary.name)
         self.store = SandboxStore(folder)
         self.faults = Faults()
+        self.courier = Courier(self.now, lambda name, provider: self._flag(name, provider))
         self._render_lock = threading.Lock()
         self._rendering: dict[str, threading.Lock] = {}
 
@@ -69,6 +105,9 @@ class Sandbox:
     def advance(self, seconds: float) -> None:
         """Move the sandbox's time ahead."""
         self.store.set_value("advanced", float(self.store.value("advanced", 0.0)) + seconds)
+
+    def _flag(self, name: str, provider: str) -> bool:
+        return self.faults.take_flag(name, provider, "")
 
     def accept(self, task: SandboxTask) -> SandboxTask:
         """Take on a task, from now on it is charged.
@@ -89,6 +128,12 @@ class Sandbox:
 
     def picture_size(self, file_id: str) -> tuple[int, int]:
         """Return width and height of a kept picture as it is seen, upright."""
+        if file_id.startswith(FRAME):
+            provider, _, task_id = file_id.removeprefix(FRAME).partition(":")
+            task = self.store.task(provider, task_id)
+            assert task is not None
+            film = Film.from_json(task.film or {})
+            return film.width, film.height
         with Image.open(self.store.folder / "files" / file_id) as picture:
             return ImageOps.exif_transpose(picture).size
 
@@ -99,29 +144,44 @@ class Sandbox:
         file_id = rest.partition("/")[0]
         return file_id if found and self.store.file(file_id) else None
 
-    def film_path(self, film: Film) -> Path:
-        """Return where a film is, or will be."""
-        return self.store.folder / "films" / f"{film.id}.mp4"
-
     async def film(self, record: Any) -> Path:
-        """Return a film's file, drawing it if it is not there yet."""
-        film = Film.from_json(record)
-        path = self.film_path(film)
+        """Return the file of a film, still or sound, making it if it is not there yet."""
+        return await anyio.to_thread.run_sync(self._made, record)
+
+    def _made(self, record: Mapping[str, Any]) -> Path:
+        work = _WORKS[record.get("kind", "film")].from_json(record)
+        path = self.store.folder / "films" / f"{work.id}.{_suffix(work)}"
         if not path.exists():
-            await anyio.to_thread.run_sync(self._draw, film, path)
+            with self._render_lock:
+                lock = self._rendering.setdefault(work.id, threading.Lock())
+            with lock:
+                if not path.exists():
+                    self._make(work, path)
         return path
 
-    def _draw(self, film: Film, path: Path) -> None:
-        from onetake.sandbox.media.render import render
+    def _make(self, work: Film | Still | Sound, path: Path) -> None:
+        if isinstance(work, Still):
+            still.draw(work, path, self.input_bytes)
+        elif isinstance(work, Sound):
+            sound.make(work, path, self.input_bytes)
+        else:
+            from onetake.sandbox.media.render import render
 
-        with self._render_lock:
-            lock = self._rendering.setdefault(film.id, threading.Lock())
-        with lock:
-            if not path.exists():
-                render(film, path, self.store.read_file)
+            render(work, path, self.input_bytes)
+
+    def input_bytes(self, file_id: str) -> bytes:
+        """Return a kept file, or the last frame of a task's film (``frame:<provider>:<task>``)."""
+        if not file_id.startswith(FRAME):
+            return self.store.read_file(file_id)
+        provider, _, task_id = file_id.removeprefix(FRAME).partition(":")
+        task = self.store.task(provider, task_id)
+        assert task is not None
+        assert task.film is not None
+        return last_frame(self._made(task.film))
 
     def close(self) -> None:
         """Close the state; a temporary one is deleted."""
+        self.courier.stop()
         self.store.close()
         if self._temporary is not None:
             self._temporary.cleanup()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ class SandboxTask:
         prompt: as sent.
         external_id: the caller's id, unique per provider, or None.
         film: what it renders, as plain JSON, or None.
+        files: all outputs, each with its ``name`` and ``media``; empty where the film is all.
         bucket: concurrency bucket, or None if the vendor counts nothing.
         weight: slots that it takes in the bucket.
         amount: what the vendor charges on success, decimal string, or None if unknown.
@@ -58,6 +59,7 @@ class SandboxTask:
     currency: str = "USD"
     units: str | None = None
     pack: str | None = None
+    files: Sequence[Mapping[str, Any]] = ()
     cancelled_at: float | None = None
     reason: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -70,6 +70,10 @@ class FalDriver(Driver):
         """Upload to fal's storage, once per job, so that each body is unique."""
         if asset.url is not None:
             return PreparedAsset(asset, asset.url)
+        return PreparedAsset(asset, await self.upload(asset))
+
+    async def upload(self, asset: LoadedAsset) -> str:
+        """Put a file into fal's storage."""
         assert asset.data is not None
         try:
             url = await self._client.upload(
@@ -87,7 +91,7 @@ class FalDriver(Driver):
                 provider="fal",
                 hint="Nothing was submitted; try again.",
             ) from error
-        return PreparedAsset(asset, url)
+        return str(url)
 
     async def submit(self, submission: Submission, body: bytes) -> Task:
         """POST once through fal-client; the id is read from the answer before it is parsed."""

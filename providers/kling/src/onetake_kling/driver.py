@@ -5,19 +5,23 @@ from __future__ import annotations
 import email.utils
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import httpx
 
+from onetake.assets import LoadedAsset
+from onetake.catalog import ModelCard
 from onetake.driver import (
+    Answered,
     Balance,
+    Deduction,
     Driver,
     DriverContext,
     LookError,
     LostSubmission,
     Missing,
     PreparedAsset,
+    Resource,
     Snapshot,
     Submission,
     Task,
@@ -30,12 +34,13 @@ from onetake.errors import (
     SubmissionUnknown,
 )
 from onetake.fitting import FittedRequest
-from onetake.http import AtMostOnce, build_client, judge_submission, retry_after
-from onetake_kling import errors, wire
+from onetake.http import AtMostOnce, build_client, dump_json, judge_submission, retry_after
+from onetake_kling import books, editing, errors, resources
 from onetake_kling.auth import Signer
+from onetake_kling.paths import is_paid
+from onetake_kling.wire import legacy, records, submitting
 
 _CLOCK_CODES = (1003, 1004)
-_MONTH = 30 * 86_400
 _PACK_SLOTS = re.compile(r"-(\d+)Con-")
 
 
@@ -44,11 +49,12 @@ class KlingDriver(Driver):
 
     def __init__(self, context: DriverContext) -> None:
         super().__init__(context)
+        self._asked_packs: tuple[float, list[Mapping[str, Any]]] | None = None
         self._signer = Signer(context.credentials, context.clock.now)
         transport = AtMostOnce(
             context.transport,
             provider="kling",
-            is_submission=lambda request: request.method == "POST",
+            is_submission=lambda request: request.method == "POST" and is_paid(request.url.path),
         )
         self._client = build_client(
             transport,
@@ -61,9 +67,22 @@ class KlingDriver(Driver):
         self, request: FittedRequest, job_id: str, assets: Sequence[PreparedAsset]
     ) -> Submission:
         """Translate; see `onetake_kling.wire`."""
-        return wire.submission(request, job_id, assets, has_api_key=self._signer.has_api_key)
+        has_api_key = self._signer.has_api_key
+        return submitting.submission(request, job_id, assets, has_api_key=has_api_key)
 
-    async def submit(self, submission: Submission, body: bytes) -> Task:
+    async def prepare_asset(self, asset: LoadedAsset, card: ModelCard) -> PreparedAsset:
+        """Keep a URL or an id of the vendor's; else inline as raw base64."""
+        if asset.vendor_id is not None:
+            return PreparedAsset(asset, asset.vendor_id)
+        return await super().prepare_asset(asset, card)
+
+    async def arrange(
+        self, request: FittedRequest, assets: Sequence[PreparedAsset]
+    ) -> Mapping[str, Any]:
+        """Mark what is meant in a video that is to be edited."""
+        return await editing.arrange(self._ask, request, assets)
+
+    async def submit(self, submission: Submission, body: bytes) -> Task | Answered:
         """POST once and read the answer."""
         response = await self._client.post(
             submission.path,
@@ -74,9 +93,9 @@ class KlingDriver(Driver):
         answer = judge_submission(response, "kling")
         code, message = _code(answer), str(answer.get("message", ""))
         if code == 0 and response.is_success:
-            task = wire.created_task(answer.get("data"), submission)
-            if task is not None:
-                return task
+            accepted = _accepted(answer, submission)
+            if accepted is not None:
+                return accepted
         self._refuse(response, code, message)
         raise SubmissionUnknown(
             f"kling answered HTTP {response.status_code} with code {code} ({message}), which is "
@@ -110,36 +129,46 @@ class KlingDriver(Driver):
 
     async def look(self, tasks: Sequence[Task]) -> Mapping[str, Snapshot | Missing | LookError]:
         """Ask for up to 20 tasks in one call; one by one where only a JWT is at hand."""
-        if self._signer.has_api_key:
-            return await self._look_at_many(tasks)
-        return {task.id: await self._look_at_one(task) for task in tasks}
+        answers: dict[str, Snapshot | Missing | LookError] = {
+            task.id: Missing(final=True) for task in tasks if _is_over(task)
+        }
+        asked = [task for task in tasks if not _is_over(task)]
+        if not self._signer.has_api_key:
+            return answers | {task.id: await self._look_at_one(task) for task in asked}
+        for path in ("/tasks", "/solutions"):
+            some = [task for task in asked if _list_path(task) == path]
+            if some:
+                answers.update(await self._look_at_many(some, path))
+        return answers
 
     async def _look_at_many(
-        self, tasks: Sequence[Task]
+        self, tasks: Sequence[Task], path: str
     ) -> Mapping[str, Snapshot | Missing | LookError]:
         try:
-            data = await self._read("/tasks", {"task_ids": ",".join(task.id for task in tasks)})
+            data = await self._read(path, {"task_ids": ",".join(task.id for task in tasks)})
         except OnetakeError as error:
             if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
-                return await self._look_singly(tasks)  # one that is gone must not hide the others
+                return await self._look_singly(
+                    tasks, path
+                )  # one that is gone must not hide the others
             failed = LookError(error, getattr(error, "retry_after", None))
             return {task.id: failed for task in tasks}
-        records = {record.get("id"): record for record in data or ()}
-        return {task.id: _answer(records.get(task.id)) for task in tasks}
+        found = {record.get("id"): record for record in data or ()}
+        return {task.id: _answer(found.get(task.id), task) for task in tasks}
 
     async def _look_singly(
-        self, tasks: Sequence[Task]
+        self, tasks: Sequence[Task], path: str
     ) -> Mapping[str, Snapshot | Missing | LookError]:
         if len(tasks) == 1:
             return {tasks[0].id: Missing()}
         answers: dict[str, Snapshot | Missing | LookError] = {}
         for task in tasks:
-            answers.update(await self._look_at_many([task]))
+            answers.update(await self._look_at_many([task], path))
         return answers
 
     async def _look_at_one(self, task: Task) -> Snapshot | Missing | LookError:
         try:
-            return _answer(await self._read(f"{task.path}/{task.id}"))
+            return _answer(await self._read(f"{task.path}/{task.id}"), task)
         except OnetakeError as error:
             if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
                 return Missing()
@@ -147,21 +176,24 @@ class KlingDriver(Driver):
 
     async def locate(self, lost: LostSubmission) -> Sequence[Task]:
         """Find a task by our id, which the vendor keeps unique in the account."""
+        if lost.submission.external_id is None:
+            return ()  # a synchronous call: nothing of ours travelled, nothing can be found
         try:
             if self._signer.has_api_key:
-                shown = await self._read("/tasks", {"external_task_ids": lost.job_id})
+                path = "/solutions" if lost.submission.route == "solutions" else "/tasks"
+                shown = await self._read(path, {"external_task_ids": lost.job_id})
             else:
                 shown = await self._read(f"{lost.submission.path}/{lost.job_id}")
         except OnetakeError as error:
             if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
                 return ()
             raise
-        found = wire.found_task(shown, lost.job_id, lost.submission)
+        found = records.found_task(shown, lost.job_id, lost.submission)
         return () if found is None else (found,)
 
     def read_callback(self, body: bytes) -> str | None:
         """Read the task id from a callback of either generation."""
-        return wire.called_task(body)
+        return records.called_task(body)
 
     async def verify(self) -> None:
         """Read something free, so that a wrong key shows before anything is paid."""
@@ -170,7 +202,7 @@ class KlingDriver(Driver):
                 await self._read("/tasks", {"external_task_ids": "onetake-verify"})
             else:
                 query = {"pageNum": "1", "pageSize": "1"}
-                await self._read(wire.LEGACY_PATHS["text-to-video"], query)
+                await self._read(legacy.ENDPOINTS["text-to-video"].path, query)
         except AuthenticationError as error:
             if _as_int(error.vendor_code) not in _CLOCK_CODES:
                 if self._signer.has_api_key:
@@ -181,8 +213,8 @@ class KlingDriver(Driver):
             return  # says nothing about the credentials
 
     def slots(self, submission: Submission) -> Sequence[tuple[str, int]]:
-        """The vendor counts unfinished tasks by model version."""
-        return [(wire.bucket(submission), 1)]
+        """The vendor counts unfinished tasks by model version and pack."""
+        return submitting.slots(submission)
 
     async def concurrency(self) -> int | None:
         """Return the largest concurrency among the active packs, which is what counts.
@@ -195,28 +227,37 @@ class KlingDriver(Driver):
 
     async def account(self) -> Sequence[Balance]:
         """Return the packs with what is left of them."""
-        return [
-            Balance(
-                name=pack["resource_pack_name"],
-                remaining=Decimal(str(pack["remaining_quantity"])),
-                unit="units",
-                expires_at=pack["invalid_time"] / 1000,
-            )
-            for pack in await self._packs()
-        ]
+        return [books.balance(pack) for pack in await self._packs()]
 
     async def _packs(self) -> list[Mapping[str, Any]]:
+        """Return the packs in use; the vendor wants to be asked once a second at most."""
         now = self.context.clock.now()
-        query = {
-            "start_time": str(int((now - 12 * _MONTH) * 1000)),
-            "end_time": str(int(now * 1000)),
-        }
-        data = await self._read("/account/costs", query) or {}
-        return [
-            pack
-            for pack in data.get("resource_pack_subscribe_infos", ())
-            if pack.get("status") in ("online", "toBeOnline")
-        ]
+        if self._asked_packs is None or not 0 <= now - self._asked_packs[0] < books.PACE:
+            data = await self._read("/account/costs", books.query(now)) or {}
+            self._asked_packs = (now, books.packs_in_use(data))
+        return self._asked_packs[1]
+
+    async def deductions(self, since: float, until: float) -> Sequence[Deduction]:
+        """Return what was taken from packs and balance, oldest first."""
+        return await books.deductions(self._ask, since, until)
+
+    async def resources(self, kind: str, *, preset: bool = False) -> Sequence[Resource]:
+        """Return voices or elements: the account's own, or the vendor's."""
+        return await resources.listed(self._read, kind, preset=preset)
+
+    async def delete_resource(self, kind: str, resource_id: str) -> None:
+        """Delete a voice or an element of the account's own."""
+        await self._ask(*resources.deletion(kind, resource_id))
+
+    async def _ask(self, path: str, body: Mapping[str, Any]) -> Any:
+        """POST something that costs nothing and may be repeated; return ``data``.
+
+        Raises:
+            OnetakeError: with the vendor's code.
+        """
+        headers = {"Authorization": self._signer.header()}
+        response = await self._client.post(path, content=dump_json(body), headers=headers)
+        return self._data_of(response)
 
     async def _read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """GET and return ``data``; once more if only the clocks differed.
@@ -235,7 +276,9 @@ class KlingDriver(Driver):
     async def _read_once(self, path: str, query: Mapping[str, str] | None) -> Any:
         headers = {"Authorization": self._signer.header()}
         response = await self._client.get(path, params=query, headers=headers)
-        await response.aread()
+        return self._data_of(response)
+
+    def _data_of(self, response: httpx.Response) -> Any:
         try:
             answer = response.json()
         except ValueError:
@@ -262,11 +305,36 @@ class KlingDriver(Driver):
         await self._client.aclose()
 
 
-def _answer(record: Any) -> Snapshot | Missing | LookError:
+def _accepted(answer: Mapping[str, Any], sent: Submission) -> Task | Answered | None:
+    """Read the answer to a create, or to a synchronous call; None if it is neither."""
+    data = answer.get("data")
+    endpoint = legacy.BY_PATH.get(sent.path)
+    if endpoint is None or not endpoint.synchronous:
+        return records.created_task(data, sent)
+    if not isinstance(data, Mapping):
+        return None
+    task_id = str(data.get("task_id") or answer.get("request_id") or "")
+    try:
+        return Answered(Task(task_id, sent.route, sent.path), records.answered(data, sent.path))
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _is_over(task: Task) -> bool:
+    """Say whether a task was a synchronous call, which nobody can ask about."""
+    endpoint = legacy.BY_PATH.get(task.path)
+    return endpoint is not None and endpoint.synchronous
+
+
+def _list_path(task: Task) -> str:
+    return "/solutions" if task.route == "solutions" else "/tasks"
+
+
+def _answer(record: Any, task: Task) -> Snapshot | Missing | LookError:
     if not isinstance(record, Mapping):
         return Missing()
     try:
-        return wire.snapshot(record)
+        return records.snapshot(record, task.path)
     except OnetakeError as error:
         return LookError(error)
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:

@@ -29,6 +29,7 @@ class Film:
         last: file id of the last frame's picture, or None.
         audio: whether there is a sound track.
         fast: draw a few frames only.
+        sound: file id of the sound that it carries; None: a tone, if there is a sound track.
     """
 
     width: int
@@ -42,6 +43,7 @@ class Film:
     last: str | None = None
     audio: bool = False
     fast: bool = False
+    sound: str | None = None
 
     @property
     def id(self) -> str:
@@ -61,12 +63,12 @@ class Film:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON."""
-        return dataclasses.asdict(self)
+        return {"kind": "film", **dataclasses.asdict(self)}
 
     @staticmethod
     def from_json(record: Mapping[str, Any]) -> Film:
         """Rebuild what `to_json` wrote."""
-        return Film(**record)
+        return Film(**{key: value for key, value in record.items() if key != "kind"})
 
 
 def frame_size(resolution: str, ratio: float) -> tuple[int, int]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import array
 import fractions
-import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +14,7 @@ from PIL import Image
 
 from onetake.files import temporary_name
 from onetake.sandbox.media import caption, motion, scene
+from onetake.sandbox.media import sound as sound_track
 from onetake.sandbox.media.film import Film
 
 FAST_FRAMES = 4
@@ -23,9 +22,6 @@ FAST_FRAMES = 4
 
 DRAWN_AHEAD = 3
 """Frames that are drawn before the encoder asks for them."""
-
-_RATE = 44_100
-_TONE = 220.0
 
 
 def render(film: Film, path: Path, read_file: Callable[[str], bytes]) -> None:
@@ -53,7 +49,7 @@ def _write(out: Any, film: Film, read_file: Callable[[str], bytes]) -> None:
     stream.options = {"preset": "ultrafast", "crf": "21"}
     tick = fractions.Fraction(1, film.fps)
     stream.codec_context.time_base = tick
-    sound = out.add_stream("aac", rate=_RATE, layout="mono") if film.audio else None
+    sound = out.add_stream("aac", rate=sound_track.RATE, layout="mono") if film.audio else None
     spacing = (film.frames - 1) / max(1, count - 1)
     for number, frame in enumerate(_frames(film, count, read_file)):
         frame.pts = round(number * spacing)
@@ -61,7 +57,7 @@ def _write(out: Any, film: Film, read_file: Callable[[str], bytes]) -> None:
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
     if sound is not None:
-        _write_sound(out, sound, film.delivered_seconds)
+        _write_sound(out, sound, film, read_file)
 
 
 def _frames(film: Film, count: int, read_file: Callable[[str], bytes]) -> Iterator[av.VideoFrame]:
@@ -116,21 +112,13 @@ def _seen(film: Film, picture: Image.Image, box: motion.Box) -> Image.Image:
     return picture.resize(size, how, box=pixels)
 
 
-def _write_sound(out: Any, stream: Any, seconds: float) -> None:
-    """Write a soft tone that swells, so that a missing track is heard."""
-    total = int(seconds * _RATE)
-    for start in range(0, total, 1024):
-        count = min(1024, total - start)
-        samples = array.array("h", (_sample(start + number) for number in range(count)))
-        frame = av.AudioFrame(format="s16", layout="mono", samples=count)
-        frame.sample_rate = _RATE
-        frame.pts = start
-        frame.planes[0].update(samples.tobytes().ljust(frame.planes[0].buffer_size, b"\0"))
+def _write_sound(out: Any, stream: Any, film: Film, read_file: Callable[[str], bytes]) -> None:
+    """Write the caller's sound, or a soft tone, so that a missing track is heard."""
+    seconds = film.delivered_seconds
+    if film.sound is None:
+        samples = sound_track.tone("sound", seconds)
+    else:
+        samples = sound_track.decoded(read_file(film.sound), seconds)
+    for frame in sound_track.frames(samples):
         out.mux(stream.encode(frame))
     out.mux(stream.encode(None))
-
-
-def _sample(number: int) -> int:
-    time = number / _RATE
-    swell = 0.5 - 0.5 * math.cos(2 * math.pi * 0.4 * time)
-    return int(4000 * swell * math.sin(2 * math.pi * _TONE * time))

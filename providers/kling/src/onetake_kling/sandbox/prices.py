@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import functools
 import importlib.resources
-from decimal import Decimal
+from collections.abc import Collection
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
-UNIT_USD = Decimal("0.14")
+UNIT_USD = {"video": Decimal("0.14"), "image": Decimal("0.0035"), "try-on": Decimal("0.07")}
+"""Base price of a unit by product (``packs.csv``)."""
 
 
 @functools.cache
@@ -17,27 +19,49 @@ def _rows() -> list[dict[str, str]]:
 
 
 def units(
-    endpoint: str, model: str, mode: str, resolution: str, seconds: int, *, audio: bool
+    endpoint: str,
+    model: str | None = None,
+    *,
+    mode: Collection[str] = ("",),
+    resolution: str = "",
+    seconds: float = 0,
+    images: int = 1,
+    audio: bool | None = None,
 ) -> Decimal | None:
-    """Return the units of a video, or None when the captured tables do not say.
+    """Return the units of a task, or None when the captured tables do not say.
 
     Args:
         endpoint: path of the create call.
-        model: as the vendor names it there.
-        mode: ``std``, ``pro``, ``4k``, or empty on the new API.
-        resolution: resolution class.
-        seconds: as asked for; plain video is billed on these, not on the delivered ones.
-        audio: whether native sound was asked for (or comes always).
+        model: as the vendor names it there; None where the endpoint has one only.
+        mode: words that the table's mode column may have.
+        resolution: resolution class; empty where the table has none.
+        seconds: as asked for, or of the input that decides; plain video is billed on these, not
+            on the delivered ones.
+        images: number of pictures.
+        audio: whether native sound was asked for (or comes always); None where it does not count.
     """
     for row in _rows():
-        if row["endpoint"] != endpoint or row["model"] != model or not row["units_deducted"]:
+        if row["endpoint"] != endpoint or not row["units_deducted"]:
             continue
-        if row["mode"] not in (mode, f"{mode} no voice".strip()):
+        if model is not None and row["model"] != model:
             continue
-        if row["resolution"] != resolution or row["audio"] not in ("any", "on" if audio else "off"):
+        if row["mode"] not in mode or row["resolution"] not in ("", resolution):
             continue
-        if row["unit"] == "per_second":
-            return Decimal(row["units_deducted"]) * seconds
-        if row["unit"] == "per_video" and row["duration_s"] == str(seconds):
-            return Decimal(row["units_deducted"])
+        heard = {None: "any", True: "on", False: "off"}[audio]
+        if row["audio"] not in ("", "any", heard):
+            continue
+        amount = _amount(row, Decimal(row["units_deducted"]), seconds, images)
+        if amount is not None:
+            return amount
     return None
+
+
+def _amount(row: dict[str, str], each: Decimal, seconds: float, images: int) -> Decimal | None:
+    length = Decimal(str(round(seconds, 3)))
+    if row["unit"] == "per_second":
+        return each * length.to_integral_value(ROUND_HALF_UP)
+    if row["unit"] == "per_5s_started":
+        return each * (length / 5).to_integral_value(ROUND_CEILING)
+    if row["unit"] == "per_video":
+        return each if row["duration_s"] == f"{seconds:g}" else None
+    return each * images if row["unit"] == "per_image" else each

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Awaitable, Callable, Sequence
+import mimetypes
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -13,11 +14,61 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from onetake.sandbox import Sandbox, SandboxTask
 from onetake.sandbox.app import own_url
-from onetake_kling.sandbox import access, creating, records
+from onetake_kling.sandbox import (
+    access,
+    audio,
+    books,
+    callbacks,
+    images,
+    library,
+    records,
+    special,
+    video_new,
+    video_old,
+)
 from onetake_kling.sandbox.answers import Refusal, invalid, success
+from onetake_kling.sandbox.orders import Order, at_once, create
 
 MOST_IDS = 20
 Handler = Callable[[Sandbox, Request], Awaitable[Response]]
+Reader = Callable[[Sandbox, Mapping[str, Any]], Order]
+
+CREATES: Mapping[str, Reader] = {
+    **{
+        f"/v1/videos/{task}": functools.partial(
+            lambda task, sandbox, body: video_old.order(sandbox, task, body), task
+        )
+        for task in ("text2video", "image2video", "multi-image2video")
+    },
+    "/v1/videos/omni-video": video_old.omni,
+    "/v1/videos/motion-control": video_old.motion,
+    "/v1/videos/avatar/image2video": special.avatar,
+    "/v1/videos/effects": special.effects,
+    "/v1/videos/advanced-lip-sync": special.lip_sync,
+    "/v1/videos/video-extend": special.extend,
+    "/v1/videos/multi-elements": special.edit,
+    "/v1/images/generations": images.generations,
+    "/v1/images/omni-image": images.omni,
+    "/v1/images/multi-image2image": images.several,
+    "/v1/images/editing/expand": images.expand,
+    "/v1/images/kolors-virtual-try-on": images.try_on,
+    "/v1/general/ai-multi-shot": images.views,
+    "/v1/audio/text-to-audio": audio.from_text,
+    "/v1/audio/video-to-audio": audio.from_video,
+    "/v1/general/custom-voices": audio.voice,
+    "/v1/general/advanced-custom-elements": audio.element,
+}
+"""Old creates: what reads the body of each. Tasks are listed and shown under the same paths."""
+
+AT_ONCE: Mapping[str, Callable[[Sandbox, Mapping[str, Any]], tuple[Order, dict[str, Any]]]] = {
+    "/v1/videos/identify-face": special.identify_face,
+    "/v1/videos/image-recognize": images.recognise,
+    "/v1/audio/tts": lambda sandbox, body: (audio.speech(sandbox, body), {}),
+}
+"""Synchronous calls: what reads the body, and what the answer holds."""
+
+_NEWER = {"/v1/videos/text2video": "/text-to-video/", "/v1/videos/image2video": "/image-to-video/"}
+SELECTIONS = ("init", "add", "delete", "clear", "preview")
 
 
 def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
@@ -28,28 +79,40 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
         return [Route(p, endpoint, methods=list(methods)) for p in (path, f"{path}/")]
 
     new = functools.partial(route, new_api=True)
-    return [
-        Mount(
-            "/kling",
-            routes=[
-                *new("/tasks", _get_tasks, "GET"),
-                *new("/tasks", _post_tasks, "POST"),
-                *route("/v1/videos/{task}", _create_old, "POST"),
-                *route("/v1/videos/{task}", _list_old, "GET"),
-                *route("/v1/videos/{task}/{id}", _get_old, "GET"),
-                *route("/account/costs", _costs, "GET"),
-                Route("/cdn/{id}/{name}", functools.partial(_video, sandbox)),
-                *new("/{task}/{model}", _create_new, "POST"),
-                Route("/{path:path}", _nowhere, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
-            ],
-        )
+    inner: list[BaseRoute] = [
+        *new("/tasks", functools.partial(_show, "/tasks"), "GET"),
+        *new("/tasks", functools.partial(_page, "/tasks"), "POST"),
+        *new("/solutions", functools.partial(_show, "/solutions"), "GET"),
+        *new("/solutions", functools.partial(_page, "/solutions"), "POST"),
+        *new("/solutions/{name}", _create_solution, "POST"),
+        *route("/account/costs", _costs, "GET"),
+        *route("/account/billing/package", _deducted, "POST"),
+        *route("/account/billing/balance", _nothing_in_cash, "POST"),
+        Route("/cdn/{id}/{name}", functools.partial(_file, sandbox)),
     ]
+    for path, read_at_once in AT_ONCE.items():
+        inner += route(path, functools.partial(_answer_at_once, read_at_once), "POST")
+    for step in SELECTIONS:
+        path = f"/v1/videos/multi-elements/{step}-selection"
+        inner += route(path, functools.partial(_select, f"{step}-selection"), "POST")
+    for kind in ("voices", "elements"):
+        prefix = "advanced-" if kind == "elements" else ""
+        inner += route(f"/v1/general/{prefix}presets-{kind}", _presets(kind), "GET")
+        for name in {f"delete-{prefix}{kind}", f"delete-{kind}"}:
+            inner += route(f"/v1/general/{name}", _deletes(kind), "POST")
+    for path, read in CREATES.items():
+        inner += route(path, functools.partial(_create_old, read), "POST")
+        inner += route(path, functools.partial(_list_old, path), "GET")
+        inner += route(f"{path}/{{id}}", functools.partial(_get_old, path), "GET")
+    inner += new("/{task}/{model}", _create_new, "POST")
+    everything = ["GET", "POST", "PUT", "DELETE", "PATCH"]
+    return [Mount("/kling", routes=[*inner, Route("/{path:path}", _nowhere, methods=everything)])]
 
 
 async def _nowhere(request: Request) -> Response:
     """A path or method that does not exist."""
-    known = request.url.path.rstrip("/").endswith("/tasks") or "/v1/videos/" in request.url.path
-    if known:
+    path = "/" + request.path_params["path"].rstrip("/")
+    if path in ("/tasks", "/solutions") or path in CREATES or path in AT_ONCE:
         return Refusal(1202, "The request method is invalid").response()
     return Refusal(1203, "The requested resource does not exist").response()
 
@@ -74,31 +137,85 @@ async def _body(request: Request) -> dict[str, Any]:
     return body
 
 
+def _accept(sandbox: Sandbox, request: Request, body: Mapping[str, Any], order: Order) -> Response:
+    library.check_things(sandbox, body)
+    task = create(sandbox, order)
+    callbacks.announce(sandbox, task, own_url(request))
+    return success(records.created(task))
+
+
 async def _create_new(sandbox: Sandbox, request: Request) -> Response:
-    task, model = request.path_params["task"], request.path_params["model"]
-    if task in ("omni-video", "motion-control"):
-        raise invalid("model is not supported")  # real paths, not emulated yet
-    if task not in ("text-to-video", "image-to-video"):
+    family, model = request.path_params["task"], request.path_params["model"]
+    if family not in video_new.FAMILIES:
         raise Refusal(1203, "resource not found")
-    order = creating.new_order(task, model, await _body(request))
-    return success(records.created(creating.create(sandbox, order)))
+    body = await _body(request)
+    return _accept(sandbox, request, body, video_new.order(sandbox, family, model, body))
 
 
-async def _create_old(sandbox: Sandbox, request: Request) -> Response:
-    task = _old_task(request)
-    allow = sandbox.settings.allow_discontinued
-    order = creating.old_order(task, await _body(request), allow_discontinued=allow)
-    return success(records.created(creating.create(sandbox, order)))
+async def _create_solution(sandbox: Sandbox, request: Request) -> Response:
+    body = await _body(request)
+    order = video_new.solution(sandbox, request.path_params["name"], body)
+    return _accept(sandbox, request, body, order)
 
 
-def _old_task(request: Request) -> str:
-    task = str(request.path_params["task"])
-    if task not in ("text2video", "image2video"):
-        raise Refusal(1203, "resource not found")
-    return task
+async def _create_old(read: Reader, sandbox: Sandbox, request: Request) -> Response:
+    body = await _body(request)
+    return _accept(sandbox, request, body, read(sandbox, body))
 
 
-async def _get_tasks(sandbox: Sandbox, request: Request) -> Response:
+async def _answer_at_once(
+    read: Callable[[Sandbox, Mapping[str, Any]], tuple[Order, dict[str, Any]]],
+    sandbox: Sandbox,
+    request: Request,
+) -> Response:
+    order, told = read(sandbox, await _body(request))
+    task = at_once(sandbox, order)
+    base = own_url(request)
+    if order.kind == "speech":
+        record = records.old_record(task, task.ends_at, base)
+        record.pop("task_info")
+        return success(record)
+    linked = _linked(told, task, base)
+    if task.units:
+        linked["final_unit_deduction"] = task.units
+    return success(linked)
+
+
+def _linked(told: Any, task: SandboxTask, base: str) -> Any:
+    """Put links in the place of file names."""
+    names = {item["name"] for item in task.files}
+    if isinstance(told, dict):
+        return {key: _linked(value, task, base) for key, value in told.items()}
+    if isinstance(told, list):
+        return [_linked(value, task, base) for value in told]
+    return records.file_url(task, told, base) if isinstance(told, str) and told in names else told
+
+
+async def _select(step: str, sandbox: Sandbox, request: Request) -> Response:
+    return success(special.select(sandbox, step, await _body(request)))
+
+
+def _presets(kind: str) -> Handler:
+    async def listed(sandbox: Sandbox, request: Request) -> Response:
+        return success(_paged(request, library.presets(sandbox, kind), most=1000))
+
+    return listed
+
+
+def _deletes(kind: str) -> Handler:
+    async def delete(sandbox: Sandbox, request: Request) -> Response:
+        return success(library.delete(sandbox, kind, await _body(request)))
+
+    return delete
+
+
+def _belongs(task: SandboxTask, path: str) -> bool:
+    """Say whether a task is shown at ``/tasks`` or at ``/solutions``."""
+    solution = bool(task.extra["generation"] == "solution")
+    return solution == (path == "/solutions")
+
+
+async def _show(path: str, sandbox: Sandbox, request: Request) -> Response:
     ids = _ids(request, "task_ids")
     external = _ids(request, "external_task_ids")
     if not ids and not external:
@@ -110,20 +227,22 @@ async def _get_tasks(sandbox: Sandbox, request: Request) -> Response:
     found = [sandbox.store.task("kling", item) for item in ids]
     found += [sandbox.store.task_by_external_id("kling", item) for item in external]
     now, base = sandbox.now(), own_url(request)
-    return success([records.new_record(task, now, base) for task in found if task is not None])
+    shown = [task for task in found if task is not None and _belongs(task, path)]
+    return success([records.new_record(task, now, base) for task in shown])
 
 
 def _ids(request: Request, name: str) -> list[str]:
     return [item for item in request.query_params.get(name, "").split(",") if item]
 
 
-async def _post_tasks(sandbox: Sandbox, request: Request) -> Response:
+async def _page(path: str, sandbox: Sandbox, request: Request) -> Response:
     body = await _body(request)
     limit, start = int(body.get("limit") or 100), int(body.get("cursor") or 0)
     now = sandbox.now()
-    tasks = [task for task in sandbox.store.tasks("kling") if _in_window(task, body, now)]
+    tasks = [task for task in sandbox.store.tasks("kling") if _belongs(task, path)]
+    tasks = [task for task in tasks if _in_window(task, body, now)]
     tasks = [task for task in tasks if _passes(task, body.get("filters") or (), now)]
-    page = tasks[start : start + min(limit, 500)]
+    page = tasks[start : start + max(1, min(limit, 500))]
     more = start + len(page) < len(tasks)
     data: dict[str, Any] = {"count": len(page), "has_more": more}
     if page:
@@ -142,35 +261,46 @@ def _in_window(task: SandboxTask, body: dict[str, Any], now: float) -> bool:
 
 
 def _passes(task: SandboxTask, filters: Sequence[dict[str, Any]], now: float) -> bool:
-    words = {"queued": "submitted", "running": "processing"}
     phase = task.phase(now)
-    facts = {"status": words.get(phase, phase), "product_type": task.pack}
-    return all(facts.get(item.get("key", "")) in item.get("values", ()) for item in filters)
+    words = {records.WORDS_NEW.get(phase, phase), records.WORDS_OLD.get(phase, phase)}
+    facts = {"status": words, "product_type": {(task.pack or "").replace("-", "_")}}
+    return all(_shares(facts, item) for item in filters)
 
 
-async def _get_old(sandbox: Sandbox, request: Request) -> Response:
+def _shares(facts: Mapping[str, set[str]], wanted: Mapping[str, Any]) -> bool:
+    return bool(facts.get(wanted.get("key", ""), set()) & set(wanted["values"]))
+
+
+async def _get_old(path: str, sandbox: Sandbox, request: Request) -> Response:
     task_id = request.path_params["id"]
     found = sandbox.store.task("kling", task_id) or sandbox.store.task_by_external_id(
         "kling", task_id
     )
-    if found is None or not _of_product(found, _old_task(request)):
+    if found is None or not _of_product(found, path):
         raise invalid(f"Task not found by id/external id: {task_id}")
     return success(records.old_record(found, sandbox.now(), own_url(request)))
 
 
-def _of_product(task: SandboxTask, product: str) -> bool:
-    image = "image" in task.endpoint
-    return image == (product == "image2video")
+def _of_product(task: SandboxTask, path: str) -> bool:
+    """The old paths show tasks of their own product, of both generations where it is the same."""
+    same = {
+        "/v1/videos/text2video": "/text-to-video/",
+        "/v1/videos/image2video": "/image-to-video/",
+    }
+    return task.endpoint == path or task.endpoint.startswith(same.get(path, "-"))
 
 
-async def _list_old(sandbox: Sandbox, request: Request) -> Response:
-    product = _old_task(request)
-    page = _number(request, "pageNum", 1, 1000)
-    size = _number(request, "pageSize", 30, 500)
-    tasks = [task for task in sandbox.store.tasks("kling") if _of_product(task, product)]
-    chosen = tasks[::-1][(page - 1) * size : page * size]
+async def _list_old(path: str, sandbox: Sandbox, request: Request) -> Response:
+    tasks = [task for task in sandbox.store.tasks("kling") if _of_product(task, path)]
     now, base = sandbox.now(), own_url(request)
+    chosen = _paged(request, tasks[::-1], most=1000 if "voices" in path else 500)
     return success([records.old_record(task, now, base) for task in chosen])
+
+
+def _paged(request: Request, rows: list[Any], *, most: int) -> list[Any]:
+    page = _number(request, "pageNum", 1, 1000)
+    size = _number(request, "pageSize", 30, most)
+    return rows[(page - 1) * size : page * size]
 
 
 def _number(request: Request, name: str, default: int, most: int) -> int:
@@ -181,30 +311,26 @@ def _number(request: Request, name: str, default: int, most: int) -> int:
 
 
 async def _costs(sandbox: Sandbox, request: Request) -> Response:
-    for name in ("start_time", "end_time"):
-        if not request.query_params.get(name, "").isdigit():
-            raise invalid(f"{name} can not be null")
-    now = int(sandbox.now() * 1000)
-    con = sandbox.settings.concurrency
-    pack = {
-        "resource_pack_name": f"Sandbox-Video-{sandbox.settings.units:g}Units-{con}Con-1Months",
-        "resource_pack_id": "5a6e64626f7800000000000000000001",
-        "resource_pack_type": "decreasing_total",
-        "total_quantity": sandbox.settings.units,
-        "remaining_quantity": creating.remaining_units(sandbox),
-        "purchase_time": now - 86_400_000,
-        "effective_time": now - 86_400_000,
-        "invalid_time": now + 29 * 86_400_000,
-        "status": "online",
-    }
-    return success({"code": 0, "msg": "success", "resource_pack_subscribe_infos": [pack]})
+    return success(books.costs(sandbox, request.query_params))
 
 
-async def _video(sandbox: Sandbox, request: Request) -> Response:
-    task = sandbox.store.task("kling", request.path_params["id"])
-    if task is None or task.phase(sandbox.now()) != "succeeded":
+async def _deducted(sandbox: Sandbox, request: Request) -> Response:
+    return success(books.deducted(sandbox, await _body(request)))
+
+
+async def _nothing_in_cash(sandbox: Sandbox, request: Request) -> Response:
+    """The sandbox pays with packs alone."""
+    await _body(request)
+    return success({"result": {"detail": [], "count": 0}, "has_more": False})
+
+
+async def _file(sandbox: Sandbox, request: Request) -> Response:
+    task, name = sandbox.store.task("kling", request.path_params["id"]), request.path_params["name"]
+    media = None if task is None else records.media_of(task, name)
+    if task is None or media is None or task.phase(sandbox.now()) != "succeeded":
         return Response(status_code=404)
     expires = request.query_params.get("Expires", "0")
     if not expires.isdigit() or int(expires) < sandbox.now():
         return Response("<Error><Code>AccessDenied</Code></Error>", 403)
-    return FileResponse(await sandbox.film(task.film), media_type="video/mp4")
+    kind = mimetypes.guess_type(name)[0]
+    return FileResponse(await sandbox.film(media), media_type=kind)

@@ -1,6 +1,6 @@
 """What each model takes, by API generation.
 
-From the vendor's capability maps of 2026-09-20.
+From the vendor's capability maps of 2026-09-20, and of 2026-02-03 for the old models.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 SHORT = tuple(range(5, 11, 5))
 LONG = tuple(range(3, 16))
+MEDIUM = tuple(range(3, 11))
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class NewModel:
     """A model of the new API (its name stands in the path).
 
     Attributes:
+        families: first parts of its paths.
         resolutions: of ``settings.resolution``.
         durations: seconds.
         audio: values of ``settings.audio``; empty: the field is ignored.
@@ -24,8 +26,11 @@ class NewModel:
         last_frame_1080p: whether that calls for 1080p.
         native_1080p: whether native sound calls for 1080p.
         prompt: longest prompt.
+        things: most elements and voices in ``contents``.
+        shots: whether it reads the shot grammar.
     """
 
+    families: tuple[str, ...] = ("text-to-video", "image-to-video")
     resolutions: tuple[str, ...] = ("720p", "1080p")
     durations: tuple[int, ...] = SHORT
     audio: tuple[str, ...] = ()
@@ -34,19 +39,48 @@ class NewModel:
     last_frame_1080p: bool = True
     native_1080p: bool = False
     prompt: int = 2500
+    things: tuple[tuple[str, int], ...] = ()
+    shots: bool = False
 
 
 NEW = {
     "kling-2.5-turbo": NewModel(),
-    "kling-2.6": NewModel(audio=("native", "off"), native_1080p=True),
+    "kling-2.6": NewModel(
+        families=("text-to-video", "image-to-video", "motion-control"),
+        audio=("native", "off"),
+        native_1080p=True,
+        things=(("voice", 2),),
+    ),
     "kling-3.0": NewModel(
+        families=("text-to-video", "image-to-video", "motion-control"),
         resolutions=("720p", "1080p", "4k"),
         durations=LONG,
         audio=("native", "off"),
         last_frame_1080p=False,
         prompt=3072,
+        things=(("element", 3),),
+        shots=True,
     ),
-    "kling-3.0-turbo": NewModel(durations=LONG, always_audio=True, last_frame=False, prompt=3072),
+    "kling-3.0-turbo": NewModel(
+        durations=LONG, always_audio=True, last_frame=False, prompt=3072, shots=True
+    ),
+    "kling-3.0-omni": NewModel(
+        families=("omni-video",),
+        resolutions=("720p", "1080p", "4k"),
+        durations=LONG,
+        audio=("native", "original", "off"),
+        last_frame_1080p=False,
+        prompt=3072,
+        things=(("element", 7),),
+        shots=True,
+    ),
+    "kling-o1": NewModel(
+        families=("omni-video",),
+        durations=MEDIUM,
+        audio=("original", "off"),
+        last_frame_1080p=False,
+        things=(("element", 7),),
+    ),
 }
 
 
@@ -55,13 +89,18 @@ class OldModel:
     """A model of the old API (``model_name`` in the body).
 
     Attributes:
-        tasks: ``text2video``, ``image2video``.
+        tasks: ``text2video``, ``image2video``, ``multi-image2video``.
         modes: values of ``mode``; empty: it takes none.
         resolution: by mode.
         durations: seconds.
         tail_modes: modes that take ``image_tail``.
         sound_modes: modes that take ``sound: on``.
         cfg_scale: whether it takes one.
+        camera: task and mode in which it takes ``camera_control``, of 5 s.
+        brush: modes that take masks, of 5 s.
+        multi_shot: whether it takes several shots.
+        voices: whether it takes voices.
+        elements: most elements.
         discontinued: refused unless the sandbox allows such models.
     """
 
@@ -72,6 +111,11 @@ class OldModel:
     tail_modes: tuple[str, ...] = ("pro",)
     sound_modes: tuple[str, ...] = ()
     cfg_scale: bool = False
+    camera: tuple[str, str] | None = None
+    brush: tuple[str, ...] = ()
+    multi_shot: bool = False
+    voices: bool = False
+    elements: int = 0
     discontinued: bool = False
 
     def resolution_of(self, mode: str) -> str:
@@ -84,22 +128,30 @@ OLD = {
         resolution=(("std", "720p"), ("pro", "720p")),
         tail_modes=("std", "pro"),
         cfg_scale=True,
+        camera=("text2video", "std"),
+        brush=("std", "pro"),
         discontinued=True,
     ),
-    # switched off on 2026-09-15 by the same announcement as the master models below; those two are
-    # kept alive here, because the report is second-hand and code that uses them is about
-    "kling-v1-5": OldModel(tasks=("image2video",), cfg_scale=True, discontinued=True),
-    "kling-v1-6": OldModel(cfg_scale=True, discontinued=True),
-    "kling-v2-1": OldModel(tasks=("image2video",), discontinued=True),
+    # third parties report that all from here to v2-1-master were switched off on 2026-09-15; they
+    # are kept alive here, because the reports are second-hand and code that uses them is about
+    "kling-v1-5": OldModel(
+        tasks=("image2video",), cfg_scale=True, camera=("image2video", "pro"), brush=("pro",)
+    ),
+    "kling-v1-6": OldModel(
+        tasks=("text2video", "image2video", "multi-image2video"), cfg_scale=True
+    ),
+    "kling-v2-1": OldModel(tasks=("image2video",)),
     "kling-v2-master": OldModel(modes=(), resolution=(("", "720p"),), tail_modes=()),
     "kling-v2-1-master": OldModel(modes=(), resolution=(("", "1080p"),), tail_modes=()),
     "kling-v2-5-turbo": OldModel(),
-    "kling-v2-6": OldModel(sound_modes=("pro",)),
+    "kling-v2-6": OldModel(sound_modes=("pro",), voices=True),
     "kling-v3": OldModel(
         modes=("std", "pro", "4k"),
         durations=LONG,
         tail_modes=("std", "pro", "4k"),
         sound_modes=("std", "pro", "4k"),
+        multi_shot=True,
+        elements=3,
     ),
 }
 DEFAULT_OLD = "kling-v1"
@@ -107,6 +159,8 @@ VERSIONS = {
     "kling-2.5-turbo": "kling-v2-5-turbo",
     "kling-2.6": "kling-v2-6",
     "kling-3.0": "kling-v3",
+    "kling-3.0-omni": "kling-v3-omni",
+    "kling-o1": "kling-video-o1",
 }
 """One model version has two names; its slots are counted together."""
 

@@ -1,0 +1,99 @@
+"""Reading members of a body as the vendor does: the words of its refusals were recorded.
+
+Members that are not known are ignored (seen by three third parties, 2026-08 and 2026-09).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from onetake_kling.sandbox.answers import Refusal, invalid
+
+Body = Mapping[str, Any]
+LONGEST = 2500
+
+
+def within(body: Body, name: str) -> Body:
+    """Return a member that is an object; empty if it is none."""
+    value = body.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def items(body: Body, name: str) -> list[Any]:
+    """Return a member that is a list; empty if it is none."""
+    value = body.get(name)
+    return value if isinstance(value, list) else []
+
+
+def text(item: Body, field: str, message: str) -> str:
+    """Return a text that must not be blank."""
+    value = item.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise invalid(message)
+    return value
+
+
+def words(body: Body, field: str, longest: int = LONGEST, *, required: bool = False) -> str:
+    """Return a text of limited length."""
+    value = body.get(field) or ""
+    if not isinstance(value, str):
+        raise invalid(f"{field} value type is invalid")
+    if required and not value.strip():
+        raise invalid(f"{field} can not be empty")
+    if len(value) > longest:
+        raise invalid(f"{field}: size must be between 0 and {longest}")
+    return value
+
+
+def one_of(field: str, value: Any, allowed: Sequence[str]) -> str:
+    """Return a value of a set."""
+    if value not in allowed:
+        raise not_among(field, value, allowed)
+    return str(value)
+
+
+def number(body: Body, field: str, low: float, high: float, default: float) -> float:
+    """Return a number within bounds."""
+    value = body.get(field, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise invalid(f"{field} value '{value}' is invalid")
+    if value < low:
+        raise invalid(f"{_camel(field)}: must be greater than or equal to {low:g}")
+    if value > high:
+        raise invalid(f"{_camel(field)}: must be less than or equal to {high:g}")
+    return float(value)
+
+
+def _camel(field: str) -> str:
+    first, *rest = field.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def seconds(field: str, value: Any, allowed: Sequence[int]) -> int:
+    """Return whole seconds of a set; text or number."""
+    try:
+        found = int(str(value))
+    except ValueError:
+        raise invalid(f"{field} value '{value}' is invalid") from None
+    if found not in allowed:
+        raise invalid(f"{field} value '{value}' is invalid")
+    return found
+
+
+def not_among(field: str, value: Any, allowed: Sequence[str]) -> Refusal:
+    """Return the refusal of a value that is not in a set."""
+    return invalid(f"{field} value '{value}' is invalid, allowed values: {', '.join(allowed)}")
+
+
+def count(body: Body, field: str = "n") -> int:
+    """Return the number of pictures."""
+    value = body.get(field) or 1
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 9:
+        raise invalid(f"{field} value '{value}' is invalid")
+    return value
+
+
+def watermarked(body: Body) -> bool:
+    """Say whether a copy with watermark is wanted."""
+    return bool(within(body, "watermark_info").get("enabled"))
