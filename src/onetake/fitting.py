@@ -346,10 +346,10 @@ def _checked(card: ModelCard, draft: _Draft, strict: bool) -> dict[str, Any]:
 
 
 def _unsupported(card: ModelCard, name: str) -> tuple[str, str]:
-    return (
-        f"{name}: {card.name} has no such parameter.",
-        f"It has {', '.join(sorted(card.parameters)) or 'none'}.",
-    )
+    has = f"It has {', '.join(sorted(card.parameters)) or 'none'}."
+    if name == "camera_control":
+        has += " camera_motion is said in the prompt where a model has no camera."
+    return f"{name}: {card.name} has no such parameter.", has
 
 
 def _bad_value(card: ModelCard, error: ValidationError) -> UnsupportedParameter:

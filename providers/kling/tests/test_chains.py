@@ -116,9 +116,10 @@ def test_a_synchronous_call_is_at_most_once(server: SandboxServer, settings: Set
         done(server, hasty, request)
     assert caught.value.billed == "unknown"
     assert len(server.charges()) == 1
+    spoken = {"text": "Good morning.", "voice": "oversea_male1"}
+    chain = GenerationRequest("", None, "kling-lipsync", spoken, [Asset(TALK)])
     with pytest.raises(SubmissionUnknown, match="a step of this one"):
-        spoken = {"text": "Good morning.", "voice": "oversea_male1"}
-        done(server, hasty, GenerationRequest("", None, "kling-lipsync", spoken, [Asset(TALK)]))
+        done(server, hasty, chain)
     assert len(server.charges()) == 1, "a step whose outcome is unknown is not paid again"
 
 

@@ -349,14 +349,19 @@ ROWS: list[tuple[str, str, dict[str, Any], list[Asset], str, dict[str, Any]]] = 
 ]  # fmt: skip
 
 
+def translated(request: GenerationRequest) -> None:
+    """Do all that is done before anything is sent."""
+    fitted = fit(request, catalog("kling"))
+    ready = [PreparedAsset(item, item.url or "") for item in fitted.assets]
+    submitting.submission(fitted, "our-id", ready, has_api_key=True)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
 def test_refused_here_first(row: Any, server: SandboxServer) -> None:
     """By fitting or translating, which do no I/O; and by the dialect, for other clients."""
     _, model, parameters, assets, path, body = row
     with pytest.raises(RequestError) as caught:
-        fitted = fit(GenerationRequest("x", None, model, parameters, assets), catalog("kling"))
-        ready = [PreparedAsset(item, item.url or "") for item in fitted.assets]
-        submitting.submission(fitted, "our-id", ready, has_api_key=True)
+        translated(GenerationRequest("x", None, model, parameters, assets))
     assert caught.value.task_state == "not_created"
     answer = httpx.post(f"{server.url}/kling{path}", json=body, headers=KEY)
     assert (answer.status_code, answer.json()["code"]) == (400, 1201), answer.text

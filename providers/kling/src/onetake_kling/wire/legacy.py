@@ -208,6 +208,12 @@ def _edit_pictures(sheet: Sheet) -> Any:
     return [{"image": item.value} for item in pictures] or None
 
 
+def _extended(sheet: Sheet) -> Any:
+    if sheet.given("extend_duration") is not None:
+        sheet.notes.append("extend_duration: the vendor adds 4 to 5 s, and takes no number.")
+    return sheet.vendor_id("video")
+
+
 def _element_pictures(sheet: Sheet) -> Any:
     if sheet.first("frontal") is None:
         return None
@@ -302,7 +308,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "video-extend": Endpoint(
         "/v1/videos/video-extend",
         {
-            "video_id": _id("video"),
+            "video_id": _extended,
             "prompt": _prompt_if_any,
             "negative_prompt": _negative,
             "cfg_scale": _given("cfg_scale"),
