@@ -98,6 +98,8 @@ class OnetakeError(Exception):
         fields = {name: record[name] for name in _FIELDS if name in record}
         error = kind.__new__(kind)
         OnetakeError.__init__(error, fields.pop("message", ""), **fields)
+        if isinstance(error, ContentRejected):
+            error.side = record.get("side")
         return error
 
 
@@ -180,6 +182,10 @@ class ContentRejected(OnetakeError):
     ) -> None:
         super().__init__(message, **fields)
         self.side = side
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the error as plain JSON."""
+        return {**super().to_record(), "side": self.side}
 
 
 class ProviderUnavailable(OnetakeError):

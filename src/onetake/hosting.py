@@ -31,7 +31,7 @@ def folder_host(target: str, public: str | None) -> Callable[[LoadedAsset], Awai
             "can be read. Set ONETAKE_ASSET_HOST_URL."
         )
     try:
-        import fsspec  # type: ignore[import-not-found,unused-ignore]
+        import fsspec  # type: ignore[import-untyped,unused-ignore]
 
         system, folder = fsspec.url_to_fs(target)
     except (ImportError, ValueError) as error:

@@ -243,7 +243,7 @@ def test_pictures_as_parameters(name: str) -> None:
 
 def test_first_and_last_frame_on_std_are_refused() -> None:
     """Raising the tier silently would change the price."""
-    with pytest.raises(AssetError, match="kling-v2.6-pro-image takes first_frame, last_frame"):
+    with pytest.raises(AssetError, match="takes first_frame, last_frame"):
         fitted("kling-v2.6-std-image", {"image": URL, "image_tail": URL})
 
 

@@ -39,6 +39,9 @@ def serve(
     allow_discontinued: Annotated[
         bool, typer.Option("--allow-discontinued", help="Accept switched-off models.")
     ] = False,
+    webhook_secret: Annotated[
+        str | None, typer.Option(metavar="whsec_…", help="Sign Kling's callbacks with this.")
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Folder for its state; a temporary one if not given.")
     ] = None,
@@ -64,6 +67,7 @@ def serve(
         units=units,
         validate="submit" if validate == "submit" else "result",
         allow_discontinued=allow_discontinued,
+        webhook_secret=_secret(webhook_secret),
         folder=state,
     )
 
@@ -76,3 +80,19 @@ def serve(
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ConfigurationError(f"--{name}: {value!r} is not {' or '.join(allowed)}.")
+
+
+def _secret(text: str | None) -> str | None:
+    """Check a secret of Standard Webhooks: base64 behind its prefix."""
+    import base64
+    import binascii
+
+    if text is None:
+        return None
+    try:
+        base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except binascii.Error:
+        raise ConfigurationError(
+            "--webhook-secret: it must be base64, with or without whsec_ before it."
+        ) from None
+    return text

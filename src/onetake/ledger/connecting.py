@@ -24,7 +24,7 @@ def server_engine(url: sa.URL, timeout: float) -> sa.Engine:
 
 def sqlite_engine(url: sa.URL, timeout: float) -> sa.Engine:
     """Return an engine for an SQLite file, which is made on first use."""
-    if url.database and url.database != ":memory:":
+    if url.database and url.database != ":memory:" and not url.database.startswith("file:"):
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     # the timeout is SQLite's busy_timeout, of this connection
     engine = sa.create_engine(url, connect_args={"check_same_thread": False, "timeout": timeout})

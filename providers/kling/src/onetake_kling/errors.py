@@ -45,6 +45,7 @@ class Code:
 
 
 KEY_HINT = "Check the key at https://kling.ai/dev/api-key; keys belong to one region."
+_NO_AK_SK = "does not support AK/SK"
 _SAFETY = "Change the prompt or the picture."
 
 CODES: dict[int, Code] = {
@@ -76,34 +77,64 @@ CODES: dict[int, Code] = {
     5002: Code(504, ProviderUnavailable, "timed out internally", may_exist=True),
 }
 
-_NO_AK_SK = "does not support AK/SK"
-
 
 def error_of(code: int, message: str) -> OnetakeError | None:
     """Return the neutral error of a code, or None for a code that is not documented."""
     row = CODES.get(code)
     if row is None:
         return None
-    return row.error(
-        f"kling: {row.meaning} (code {code}: {message}).",
+    meaning, hint = _said(code, message) or (row.meaning, row.hint)
+    told = row.error(
+        f"kling: {meaning} (code {code}: {message}).",
         provider="kling",
         vendor_code=str(code),
         vendor_message=message,
         task_state="may_exist" if row.may_exist else "not_created",
         billed="unknown" if row.may_exist else "no",
-        hint=_hint(code, message, row),
+        hint=hint,
     )
+    if isinstance(told, ContentRejected):
+        told.side = "prompt" if "prompt" in message.lower() else "input"
+    return told
 
 
-def _hint(code: int, message: str, row: Code) -> str | None:
-    if code == 1002 and _NO_AK_SK in message:
-        return (
-            "The new API takes an API key, not an access key with a secret; "
-            "make one at https://kling.ai/dev/api-key and set KLING_API_KEY."
-        )
-    if code == 1201 and "has been discontinued" in message:
-        return "`onetake models list -p kling` shows the current models."
-    return row.hint
+SAYINGS: tuple[tuple[int, str, str, str | None], ...] = (
+    (1002, _NO_AK_SK, "the new API takes no AK/SK",
+     "It takes an API key; make one at https://kling.ai/dev/api-key and set KLING_API_KEY."),
+    (1002, "api key not found", "no such API key in this region",
+     "Keys belong to one region: try another with region=, or make one there."),
+    (1002, "access key not found", "no such access key in this region", KEY_HINT),
+    (1201, "already exists", "a task with our id exists already", None),
+    (1201, "task not found", "there is no such task", None),
+    (1201, "has been discontinued", "the model was switched off",
+     "`onetake models list -p kling` shows the current models."),
+    (1201, "no longer available", "the vendor has closed this API",
+     "`onetake models list -p kling` shows what there is."),
+    (1201, "model is not supported", "this API has no such model",
+     "`onetake models list -p kling` shows the current models."),
+    (1201, "model_name value", "this API has no such model",
+     "`onetake models list -p kling` shows the current models."),
+    (1201, "voice id not found", "there is no such voice",
+     "Speech has a catalogue of its own; voices of `onetake resources` are for videos."),
+    (1201, "element id not found", "there is no such element",
+     "`onetake resources list element -p kling` shows yours, --preset the vendor's."),
+    (1201, "from video not found", "the vendor does not have that video",
+     "It keeps what it made for 30 days; give the id of the video, not of the task."),
+    (1201, "not supported extend-video", "that video cannot be extended",
+     "The vendor extends videos of v1, v1.5 and v1.6 only."),
+    (1201, "sound on is not supported", "there is no native sound over a given video",
+     "Use keep_original_sound."),
+    (1201, "not in a valid base64 format", "a file is neither a URL nor raw base64", None),
+)  # fmt: skip
+"""What the vendor's words mean under a code that has many meanings, and what to do. Recorded by
+third parties, 2026-01 to 2026-10."""
+
+
+def _said(code: int, message: str) -> tuple[str, str | None] | None:
+    for own, words, meaning, hint in SAYINGS:
+        if code == own and words.lower() in message.lower():
+            return meaning, hint
+    return None
 
 
 def is_duplicate(code: int, message: str) -> bool:
@@ -134,5 +165,7 @@ def task_failure(message: str, **identity: Any) -> OnetakeError:
         **identity,
     }
     if any(word in text.lower() for word in _MODERATION):
-        return ContentRejected(f"kling: the content check refused it ({text}).", **fields)
+        # it comes after the task was accepted: of the input or the output, the vendor does not say
+        said = f"kling: the content check refused the input or the output ({text})."
+        return ContentRejected(said, **fields)
     return JobFailed(f"kling: the task failed ({text}).", **fields)
