@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all packages soak check fix docs live clean
+.PHONY: help demo test test-all capabilities coverage packages soak check fix docs live clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,10 +24,16 @@ demo: $(READY)  ## the same shot through fal and Kling, offline, as MP4 files, w
 	$(BIN)/python examples/demo.py demo-output
 
 test: $(READY)  ## the test-suite, with few frames per film
-	$(BIN)/python -m pytest --media=fast -m "not full_media and not live and not thorough and not packaging" -n auto
+	$(BIN)/python -m pytest --media=fast -m "not full_media and not live and not thorough and not packaging and not capabilities" -n auto
 
 test-all: $(READY)  ## everything, with every frame drawn, and on both databases
 	LIVES=40 $(BIN)/python -m pytest --media=full -m "not live" -n auto --timeout=300
+
+capabilities: $(READY)  ## every model of every catalog makes its real output on the sandbox
+	$(BIN)/python -m pytest --media=fast -m capabilities -n auto
+
+coverage: $(READY)  ## branch coverage of the engine and the ledger; needs Python 3.13 or newer
+	$(BIN)/python tools/coverage_of_engine.py
 
 packages: $(READY)  ## build wheels and source packages, and try them beside a third party's provider
 	$(BIN)/python -m pytest -m packaging tests/house

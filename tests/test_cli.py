@@ -239,7 +239,7 @@ def test_models_show_gives_a_command_that_works(picture: Path, tmp_path: Path) -
 
     command = [
         str(tmp_path / "lake.mp4")
-        if item == "lake.mp4"
+        if item == "out.mp4"
         else item.replace("picture.jpg", str(picture))
         for item in shlex.split(found.group(1))
     ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import logging
 import sqlite3
 import threading
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -26,7 +29,7 @@ from onetake import (
     RequestError,
     SubmissionUnknown,
 )
-from onetake.driver import LookError, Missing, RemoteFile, Snapshot, Submission, Task
+from onetake.driver import Blob, LookError, Missing, RemoteFile, Snapshot, Submission, Task
 from onetake.engine import bodies, workers
 from onetake.engine.emergency import EmergencyFolder
 from onetake.engine.measuring import measure
@@ -327,6 +330,19 @@ def test_files_that_are_not_what_they_say(tmp_path: Path) -> None:
 
 
 # ── small parts ──
+
+
+def test_a_large_file_is_not_copied_over_and_over() -> None:
+    """Beside the file there is the body, and next to nothing else."""
+    data = bytes(12_000_000)
+    stored = bodies.stored_form({"image": Blob("a" * 64, "base64"), "prompt": "x"})
+    tracemalloc.start()
+    body = bodies.encode(stored, lambda name: data)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(body) > 16_000_000
+    assert peak < 1.3 * len(body)
+    assert json.loads(body)["image"] == base64.b64encode(data).decode()
 
 
 def test_bodies_refuse_what_they_cannot_keep(tmp_path: Path) -> None:

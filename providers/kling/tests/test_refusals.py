@@ -299,12 +299,6 @@ ROWS: list[tuple[str, str, dict[str, Any], list[Asset], str, dict[str, Any]]] = 
         {"model_name": "kling-v2-1", "prompt": "x", "image": PIC, "negative_prompt": "fog"},
     ),
     (
-        "fidelity of a face without a subject",
-        "kling-image-v2.1-image", {"human_fidelity": 0.5}, files(image=PIC),
-        "/v1/images/generations",
-        {"model_name": "kling-v2-1", "prompt": "x", "image": PIC, "human_fidelity": 0.5},
-    ),
-    (
         "a series of O1",
         "kling-image-o1-text", {"series": "3"}, [],
         "/v1/images/omni-image",
@@ -394,3 +388,38 @@ def test_a_picture_that_is_too_small_is_refused_before_it_is_sent() -> None:
     with pytest.raises(RequestError, match="300 on each side"):
         fit(GenerationRequest("x", None, "kling-v3-pro-image", {}, [small]), catalog("kling"))
     assert len(PICTURE) > 100
+
+
+def test_what_has_no_effect_is_refused_here_alone(server: SandboxServer) -> None:
+    """The pages say that it takes effect only with a subject; nobody saw the vendor refuse it."""
+    request = GenerationRequest(
+        "x", None, "kling-image-v2.1-image", {"human_fidelity": 0.5}, files(image=PIC)
+    )
+    with pytest.raises(RequestError, match="image_reference"):
+        translated(request)
+    body = {"model_name": "kling-v2-1", "prompt": "x", "image": PIC, "human_fidelity": 0.5}
+    answer = httpx.post(f"{server.url}/kling/v1/images/generations", json=body, headers=KEY)
+    assert answer.json()["code"] == 0
+
+
+def test_the_old_lip_sync_is_still_answered(server: SandboxServer) -> None:
+    """Its refusals as recorded 2026-09-28; a good body makes a film."""
+    path = f"{server.url}/kling/v1/videos/lip-sync"
+    good = {
+        "mode": "text2video", "video_url": CLIP, "text": "hi", "voice_id": "genshin_vindi2",
+        "voice_language": "en",
+    }  # fmt: skip
+    bad = [
+        ({"mode": "x"}, "input.mode value 'x' is invalid, allowed values: text2video, audio2video"),
+        ({"video_url": ""}, "video_id or video_url is required"),
+        ({"mode": "audio2video"}, "Audio type is null"),
+        ({"text": ""}, "text is required"),
+        ({"voice_id": ""}, "Voice id not found"),
+    ]
+    for change, message in bad:
+        answer = httpx.post(path, json={"input": {**good, **change}}, headers=KEY)
+        assert answer.json()["message"] == message
+    answer = httpx.post(path, json={"input": good}, headers=KEY)
+    task = answer.json()["data"]["task_id"]
+    found = httpx.get(f"{path}/{task}", headers=KEY).json()["data"]
+    assert found["task_result"]["videos"][0]["url"]

@@ -94,6 +94,8 @@ def count(body: Body, field: str = "n") -> int:
     return value
 
 
-def watermarked(body: Body) -> bool:
-    """Say whether a copy with watermark is wanted."""
+def watermarked(body: Body) -> bool | None:
+    """Say whether a copy with watermark is wanted; None where nothing is said."""
+    if not isinstance(body.get("watermark_info"), dict):
+        return None
     return bool(within(body, "watermark_info").get("enabled"))

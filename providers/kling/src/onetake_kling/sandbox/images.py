@@ -6,8 +6,17 @@ from typing import Any
 
 from onetake.sandbox import Sandbox
 from onetake_kling.sandbox import inputs, prices
-from onetake_kling.sandbox.answers import invalid
-from onetake_kling.sandbox.fields import Body, count, items, number, one_of, watermarked, words
+from onetake_kling.sandbox.answers import Refusal, invalid
+from onetake_kling.sandbox.fields import (
+    Body,
+    count,
+    items,
+    number,
+    one_of,
+    watermarked,
+    within,
+    words,
+)
 from onetake_kling.sandbox.orders import Order, old_common
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
@@ -20,9 +29,6 @@ _CLASSES = {
     "kling-v3": ("1k", "2k"),
 }
 """Resolution classes by model."""
-
-_FAITHFUL = ("kling-v1-5", "kling-v2-1")
-"""Models that take the fidelity of a face (2026-09-20)."""
 
 
 def _order(path: str, model: str, body: Body, *, weight: int = 1, **rest: Any) -> Order:
@@ -48,7 +54,7 @@ def generations(sandbox: Sandbox, body: Body) -> Order:
     source = inputs.picture(sandbox, body.get("image"), "image", required=False)
     if body.get("image") and words(body, "negative_prompt"):
         raise invalid("negative_prompt is not supported with image")
-    _check_reference(body, name)
+    _check_reference(body)
     amount = count(body)
     resolution = one_of("resolution", body.get("resolution") or "1k", _CLASSES[name])
     ratio: str | None = one_of("aspect_ratio", body.get("aspect_ratio") or "16:9", RATIOS)
@@ -76,17 +82,15 @@ def generations(sandbox: Sandbox, body: Body) -> Order:
     )
 
 
-def _check_reference(body: Body, name: str) -> None:
+def _check_reference(body: Body) -> None:
     kind = body.get("image_reference")
     if kind:
         one_of("image_reference", kind, ("subject", "face"))
         if not body.get("image"):
             raise invalid("image can not be null")
-    for field in ("image_fidelity", "human_fidelity"):
+    for field in ("image_fidelity", "human_fidelity"):  # without effect where they do not apply
         if body.get(field) is not None:
             number(body, field, 0, 1, 0.5)
-    if body.get("human_fidelity") is not None and (kind != "subject" or name not in _FAITHFUL):
-        raise invalid("human_fidelity is not supported")
 
 
 def omni(sandbox: Sandbox, body: Body) -> Order:
@@ -270,3 +274,34 @@ def recognise(sandbox: Sandbox, body: Body) -> tuple[Order, dict[str, Any]]:
         units=prices.units(path),
     )
     return order, {"task_result": {"images": found}}
+
+
+def solution(sandbox: Sandbox, name: str, body: Body) -> Order:
+    """Read a body of ``/solutions``; of those only the virtual try-on is emulated.
+
+    Raises:
+        Refusal: as the vendor words it.
+    """
+    if name != "virtual_try_on":
+        raise Refusal(1203, "resource not found")
+    found = {
+        item.get("type"): item.get("url") for item in items(body, "contents") if item.get("url")
+    }
+    for kind in ("product_image", "person_image"):
+        if kind not in found:
+            raise invalid(f"contents must include exactly one {kind} item")
+        if not str(found[kind]).startswith("http"):
+            raise invalid("File is not in a valid base64 format")
+    options = within(body, "options")
+    return Order(
+        endpoint=f"/solutions/{name}",
+        model=name,
+        generation="solution",
+        prompt="",
+        kind="images",
+        files=inputs.stills(sandbox, prompt="virtual try-on", label=name, number=1, ratio="3:4"),
+        external_id=options.get("external_task_id") or None,
+        callback_url=options.get("callback_url") or None,
+        pack="image",
+        watermark=bool(within(options, "watermark").get("enabled")),
+    )

@@ -36,7 +36,7 @@ class Order:
         pack: which pack pays.
         weight: slots that it takes.
         reason: why it will fail, or None.
-        watermark: whether there are copies with watermark.
+        watermark: whether there are copies with watermark; None where nothing was said.
         info: whatever the records need.
     """
 
@@ -52,7 +52,7 @@ class Order:
     pack: str = "video"
     weight: int = 1
     reason: str | None = None
-    watermark: bool = False
+    watermark: bool | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
     @property

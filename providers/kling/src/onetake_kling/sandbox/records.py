@@ -136,6 +136,8 @@ def old_record(task: SandboxTask, now: float, base: str) -> dict[str, Any]:
         "task_result": _old_result(task, base) if phase == "succeeded" else {},
         "task_status_msg": task.reason if phase == "failed" else "",
     }
+    if task.extra.get("watermark") is not None:
+        record["watermark_info"] = {"enabled": bool(task.extra["watermark"])}
     if phase == "succeeded" and task.units:
         record["final_unit_deduction"] = task.units
     record["created_at"] = _milliseconds(task.accepted_at)

@@ -45,6 +45,7 @@ CREATES: Mapping[str, Reader] = {
     "/v1/videos/avatar/image2video": special.avatar,
     "/v1/videos/effects": special.effects,
     "/v1/videos/advanced-lip-sync": special.lip_sync,
+    "/v1/videos/lip-sync": special.old_lip_sync,
     "/v1/videos/video-extend": special.extend,
     "/v1/videos/multi-elements": special.edit,
     "/v1/images/generations": images.generations,
@@ -154,7 +155,7 @@ async def _create_new(sandbox: Sandbox, request: Request) -> Response:
 
 async def _create_solution(sandbox: Sandbox, request: Request) -> Response:
     body = await _body(request)
-    order = video_new.solution(sandbox, request.path_params["name"], body)
+    order = images.solution(sandbox, request.path_params["name"], body)
     return _accept(sandbox, request, body, order)
 
 

@@ -214,6 +214,45 @@ def _check_times(face: Body, length: float, whole: float) -> None:
         raise invalid("The audio must end within the video")
 
 
+def old_lip_sync(sandbox: Sandbox, body: Body) -> Order:
+    """Read a body of lip-sync: gone from the pages, and still answered (2026-09-28)."""
+    given = within(body, "input")
+    mode = one_of("input.mode", given.get("mode"), ("text2video", "audio2video"))
+    if not given.get("video_id") and not given.get("video_url"):
+        raise invalid("video_id or video_url is required")
+    source = inputs.video(sandbox, url=given.get("video_url"), video_id=given.get("video_id"))
+    sound = _old_voice(given) if mode == "text2video" else _old_sound(sandbox, given)
+    film = inputs.film(
+        sandbox,
+        prompt=str(given.get("text") or "lip-sync"),
+        label="lip-sync",
+        resolution="720p",
+        seconds=source.seconds,
+        first=source.frame,
+        audio=True,
+        sound=sound,
+    )
+    path = "/v1/videos/lip-sync"
+    return _order(path, "lip-sync", body, prompt="", files=inputs.one_film(film))
+
+
+def _old_voice(given: Body) -> None:
+    if not str(given.get("text") or "").strip():
+        raise invalid("text is required")
+    words(given, "text", 120)
+    if not given.get("voice_id"):
+        raise invalid("Voice id not found")
+    one_of("input.voice_language", given.get("voice_language") or "zh", ("zh", "en"))
+    number(given, "voice_speed", 0.8, 2, 1)
+
+
+def _old_sound(sandbox: Sandbox, given: Body) -> str | None:
+    if not given.get("audio_type"):
+        raise invalid("Audio type is null")
+    kind = one_of("input.audio_type", given["audio_type"], ("file", "url"))
+    return inputs.sound(sandbox, file=given.get(f"audio_{kind}"))[0]
+
+
 def extend(sandbox: Sandbox, body: Body) -> Order:
     """Read a body of video-extend; the result is the whole, longer clip."""
     video_id = body.get("video_id")

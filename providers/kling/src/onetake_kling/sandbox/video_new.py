@@ -9,8 +9,8 @@ from typing import Any
 
 from onetake.sandbox import Sandbox
 from onetake_kling.sandbox import inputs, prices
-from onetake_kling.sandbox.answers import Refusal, invalid
-from onetake_kling.sandbox.fields import items, not_among, seconds, text, within
+from onetake_kling.sandbox.answers import invalid
+from onetake_kling.sandbox.fields import not_among, seconds, text, within
 from onetake_kling.sandbox.orders import Order
 from onetake_kling.sandbox.rules import NEW, RATIOS, NewModel
 
@@ -383,34 +383,3 @@ _MAKERS = {
     "omni-video": _omni,
     "motion-control": _motion,
 }
-
-
-def solution(sandbox: Sandbox, name: str, body: Mapping[str, Any]) -> Order:
-    """Read a body of ``/solutions``; of those only the virtual try-on is emulated.
-
-    Raises:
-        Refusal: as the vendor words it.
-    """
-    if name != "virtual_try_on":
-        raise Refusal(1203, "resource not found")
-    found = {
-        item.get("type"): item.get("url") for item in items(body, "contents") if item.get("url")
-    }
-    for kind in ("product_image", "person_image"):
-        if kind not in found:
-            raise invalid(f"contents must include exactly one {kind} item")
-        if not str(found[kind]).startswith("http"):
-            raise invalid("File is not in a valid base64 format")
-    options = within(body, "options")
-    return Order(
-        endpoint=f"/solutions/{name}",
-        model=name,
-        generation="solution",
-        prompt="",
-        kind="images",
-        files=inputs.stills(sandbox, prompt="virtual try-on", label=name, number=1, ratio="3:4"),
-        external_id=options.get("external_task_id") or None,
-        callback_url=options.get("callback_url") or None,
-        pack="image",
-        watermark=bool(within(options, "watermark").get("enabled")),
-    )
