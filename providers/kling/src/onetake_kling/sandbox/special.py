@@ -221,7 +221,11 @@ def old_lip_sync(sandbox: Sandbox, body: Body) -> Order:
     if not given.get("video_id") and not given.get("video_url"):
         raise invalid("video_id or video_url is required")
     source = inputs.video(sandbox, url=given.get("video_url"), video_id=given.get("video_id"))
-    sound = _old_voice(given) if mode == "text2video" else _old_sound(sandbox, given)
+    sound = None
+    if mode == "text2video":
+        _check_old_voice(given)
+    else:
+        sound = _old_sound(sandbox, given)
     film = inputs.film(
         sandbox,
         prompt=str(given.get("text") or "lip-sync"),
@@ -236,7 +240,7 @@ def old_lip_sync(sandbox: Sandbox, body: Body) -> Order:
     return _order(path, "lip-sync", body, prompt="", files=inputs.one_film(film))
 
 
-def _old_voice(given: Body) -> None:
+def _check_old_voice(given: Body) -> None:
     if not str(given.get("text") or "").strip():
         raise invalid("text is required")
     words(given, "text", 120)
