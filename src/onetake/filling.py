@@ -142,6 +142,8 @@ def _check_pixels(where: str, model: str, asset: LoadedAsset, slot: InputSlot) -
         )
     if slot.max_side and max(asset.width, asset.height) > slot.max_side:
         raise AssetError(f"{where} has {size}; {model} takes {slot.max_side} on a side at most.")
+    if slot.max_area and asset.width * asset.height > slot.max_area:
+        raise AssetError(f"{where} has {size}; {model} takes {slot.max_area:,} in all at most.")
     ratio = max(asset.width, asset.height) / min(asset.width, asset.height)
     if slot.max_ratio and ratio > slot.max_ratio:
         raise AssetError(
@@ -160,6 +162,11 @@ def _check_length(where: str, model: str, asset: LoadedAsset, slot: InputSlot) -
     if not low - _LEEWAY <= asset.seconds <= high + _LEEWAY:
         allowed = f"{low:g} to {high:g}" if slot.max_seconds else f"at least {low:g}"
         raise AssetError(f"{where} lasts {asset.seconds:.1f} s; {model} takes {allowed} s.")
+    slow, fast = slot.min_fps or 0.0, slot.max_fps or float("inf")
+    if asset.fps is not None and not slow - 0.1 <= asset.fps <= fast + 0.1:
+        raise AssetError(
+            f"{where} has {asset.fps:.1f} frames a second; {model} takes {slow:g} to {fast:g}."
+        )
 
 
 def sibling_hint(catalog: Catalog, card: ModelCard, assets: Sequence[Asset]) -> str | None:

@@ -36,8 +36,12 @@ class InputSlot(BaseModel):
     """Largest width or height in pixels."""
     max_ratio: float | None = None
     """Largest ratio of the longer to the shorter side."""
+    max_area: int | None = None
+    """Most pixels of one picture or frame."""
     min_seconds: float | None = None
     max_seconds: float | None = None
+    min_fps: float | None = None
+    max_fps: float | None = None
     takes: tuple[Literal["bytes", "url", "id"], ...] = ("bytes", "url")
     """How the vendor takes a file: in the request, from a URL, or by its own id of a file."""
     min_count: int = 0
@@ -56,7 +60,9 @@ class InputSlot(BaseModel):
             f"{self.max_bytes / 1_000_000:g} MB" if self.max_bytes else "",
             _between(self.min_side, self.max_side, "pixels a side"),
             f"ratio up to {self.max_ratio:g}" if self.max_ratio else "",
+            f"{self.max_area:,} pixels" if self.max_area else "",
             _between(self.min_seconds, self.max_seconds, "s"),
+            _between(self.min_fps, self.max_fps, "frames a second"),
             "" if "bytes" in self.takes else f"by {' or '.join(self.takes)}",
         ]
         return ", ".join(fact for fact in facts if fact)

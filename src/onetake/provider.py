@@ -8,6 +8,7 @@ without one, after each call.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -105,10 +106,13 @@ class Provider(Holdings):
             OnetakeError: see ``task_state`` and ``billed``.
         """
         async with self._engine() as engine:
+            deadline = self._deadline(timeout)
             intent = await self._intent(request, strict, max_cost, estimate)
+            if chains.steps(intent.fitted):
+                intent = replace(intent, first=functools.partial(self._steps_first, deadline))
             record = await engine.intend(replace(intent, retry=retry, reuse=reuse))
             record = await engine.run_job(
-                record.id, goal="accepted", deadline=self._deadline(timeout), on_update=on_update
+                record.id, goal="accepted", deadline=deadline, on_update=on_update
             )
             return record.job()
 
@@ -120,7 +124,8 @@ class Provider(Holdings):
         approved: CostEstimate | None,
     ) -> Intent:
         fitted = await anyio.to_thread.run_sync(lambda: fit(request, self._catalog, strict=strict))
-        check_limits(self._estimate(fitted), max_cost, approved)
+        whole = self._estimate(fitted)
+        check_limits(whole, max_cost, approved)
         own = estimate(fitted, self.card, region=self._workshop.region)
         return Intent(
             fitted=fitted,
@@ -128,10 +133,10 @@ class Provider(Holdings):
             reserve=own.high,
             currency=own.currency,
             typical_seconds=self._workshop.typical_seconds(fitted.card.typical_seconds),
-            first=self._steps_first if chains.steps(fitted) else None,
+            whole=whole.high,
         )
 
-    async def _steps_first(self, fitted: FittedRequest) -> FittedRequest:
+    async def _steps_first(self, deadline: float | None, fitted: FittedRequest) -> FittedRequest:
         """Do the paid steps of a chain, each a job of its own; those that are done cost nothing."""
         for name, step, request in chains.steps(fitted):
             intent = await self._intent(request, True, None, None)
@@ -139,7 +144,7 @@ class Provider(Holdings):
             intent = replace(intent, reuse=True, reuse_since=since, step=True)
             async with self._engine() as engine:
                 record = await engine.intend(intent)
-                record = await engine.run_job(record.id)
+                record = await engine.run_job(record.id, deadline=deadline)
             result = GenerationResult.of(record.job())
             fitted = await anyio.to_thread.run_sync(chains.continued, fitted, name, step, result)
         return fitted

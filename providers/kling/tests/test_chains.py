@@ -17,6 +17,7 @@ from onetake import (
     get_provider,
 )
 from onetake.errors import AssetError, BudgetExceeded
+from onetake.money import parse_money
 from onetake.settings import Settings
 from onetake.testing import SandboxServer
 
@@ -29,7 +30,11 @@ SPOKEN = GenerationRequest(
 
 
 def done(
-    server: SandboxServer, settings: Settings, request: GenerationRequest, **arguments: Any
+    server: SandboxServer,
+    settings: Settings,
+    request: GenerationRequest,
+    backend: str = "asyncio",
+    **arguments: Any,
 ) -> Any:
     """Generate."""
 
@@ -37,7 +42,7 @@ def done(
         async with get_provider("kling", sandbox=server.url, settings=settings) as kling:
             return await kling.generate(request, **arguments)
 
-    return anyio.run(main)
+    return anyio.run(main, backend=backend)
 
 
 def paid(server: SandboxServer) -> list[str]:
@@ -45,11 +50,12 @@ def paid(server: SandboxServer) -> list[str]:
     return [row["model"] for row in server.charges()]
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_text_is_spoken_first_and_each_step_is_paid_once(
-    server: SandboxServer, settings: Settings
+    server: SandboxServer, settings: Settings, backend: str
 ) -> None:
     """Speech, faces, lip-sync; the same again pays the last alone, for it is a new take."""
-    first = done(server, settings, SPOKEN)
+    first = done(server, settings, SPOKEN, backend)
     assert paid(server) == ["tts", "identify-face", "lip-sync"]
     assert first.artifacts[0].media_type == "video/mp4"
     assert any(note.startswith("speech: job") for note in first.notes)
@@ -103,6 +109,16 @@ def test_a_limit_counts_the_whole_chain(server: SandboxServer, settings: Setting
     with pytest.raises(BudgetExceeded):
         done(server, settings, SPOKEN, max_cost="0.01")
     assert not server.requests(method="POST")
+
+
+def test_a_budget_has_room_for_the_whole_chain_or_for_nothing(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """The first steps would fit into it, the last would not."""
+    poor = settings.model_copy(update={"daily_budget": parse_money("0.05")})
+    with pytest.raises(BudgetExceeded):
+        done(server, poor, SPOKEN)
+    assert server.charges() == []
 
 
 def test_a_synchronous_call_is_at_most_once(server: SandboxServer, settings: Settings) -> None:

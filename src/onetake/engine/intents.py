@@ -44,6 +44,7 @@ class Intent:
         reuse: a delivered job that asked for exactly the same may be returned.
         reuse_since: only one that was made since then, in seconds since the epoch.
         step: it is a step of a chain: a twin whose outcome is unknown must be settled first.
+        whole: what it may cost at most with the paid steps that come first; None: unknown.
         first: does the paid steps that come first, and returns the request with their outcomes.
     """
 
@@ -56,6 +57,7 @@ class Intent:
     reuse: bool = False
     reuse_since: float = 0.0
     step: bool = False
+    whole: Decimal | None = None
     first: Callable[[FittedRequest], Awaitable[FittedRequest]] | None = None
 
 
@@ -148,7 +150,7 @@ class IntentWriter:
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
         proof = callbacks.new_proof()
-        ready = intent.fitted if intent.first is None else await intent.first(intent.fitted)
+        ready = await self._ready(intent)
         fitted = _with_address(ready, job_id, proof)
         async with self._traffic.uploads:
             prepared = [await self._prepared(asset, fitted) for asset in fitted.assets]
@@ -182,6 +184,17 @@ class IntentWriter:
             "created_at": now,
             "updated_at": now,
         }
+
+    async def _ready(self, intent: Intent) -> FittedRequest:
+        """Do the paid steps that come first, if the budget has room for the whole chain."""
+        if intent.first is None:
+            return intent.fitted
+        budget, now = self._budget, self._clock.now()
+        if budget is not None:
+            await self._journal.ledger.run(
+                lambda connection: budget.check(connection, now, intent.whole, intent.currency)
+            )
+        return await intent.first(intent.fitted)
 
     async def _prepared(self, asset: LoadedAsset, fitted: FittedRequest) -> PreparedAsset:
         reachable = await self._publisher.reachable(asset, fitted.card)

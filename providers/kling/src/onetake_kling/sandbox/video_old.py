@@ -70,6 +70,7 @@ def order(sandbox: Sandbox, task: str, body: Body) -> Order:
         ),
         reason=inputs.fault(sandbox, first, last),
         watermark=watermarked(body),
+        info={"mode": mode},
         **old_common(body),
     )
 
