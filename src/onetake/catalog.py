@@ -61,6 +61,8 @@ class ProviderCard:
             is listed by the vendor if it ever was; it holds no slot any more.
         resend_seconds: for so long the vendor is relied upon to refuse a second task with our id,
             where a model's card says ``resend: safe``.
+        unpriced_fields: fields of the vendor that cannot change a price; any other field that a
+            caller passes through makes the price unknown.
         driver_api: `DRIVER_API_VERSION` that the driver was written for.
     """
 
@@ -82,6 +84,7 @@ class ProviderCard:
     currencies: Mapping[str, str] = field(default_factory=dict)
     lost_seconds: float = 7200.0
     resend_seconds: float = 86_400.0
+    unpriced_fields: frozenset[str] = frozenset()
     driver_api: int = DRIVER_API_VERSION
 
     @property

@@ -339,10 +339,30 @@ def _checked(card: ModelCard, draft: _Draft, strict: bool) -> dict[str, Any]:
         _refuse_or_note(strict, draft, message, hint, card.provider)
     try:
         own = {name: value for name, value in kept.items() if name in card.parameters}
-        card.parameter_model().model_validate(own)
+        _check_switches(card, own)
+        read = card.parameter_model().model_validate(own)
     except ValidationError as error:
         raise _bad_value(card, error) from None
-    return kept
+    return {name: _as_read(card, read, name, value) for name, value in kept.items()}
+
+
+def _as_read(card: ModelCard, read: Any, name: str, value: Any) -> Any:
+    """Return a value as the card's model reads it; a number stays as it was written."""
+    spec = card.parameters.get(name)
+    if spec is None or (spec.type == "number" and isinstance(value, int | float)):
+        return value
+    return getattr(read, name)
+
+
+def _check_switches(card: ModelCard, given: Mapping[str, Any]) -> None:
+    """True is not the number one."""
+    for name, value in given.items():
+        if isinstance(value, bool) and card.parameters[name].type in ("integer", "number"):
+            raise UnsupportedParameter(
+                f"{name}: {card.name} does not take {value}; it takes "
+                f"{card.parameters[name].allowed()}.",
+                provider=card.provider,
+            )
 
 
 def _unsupported(card: ModelCard, name: str) -> tuple[str, str]:

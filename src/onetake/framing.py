@@ -9,6 +9,7 @@ from onetake.assets import LoadedAsset
 from onetake.catalog import ModelCard
 from onetake.conversion import cropped, ratio_of, same_ratio
 from onetake.errors import UnsupportedParameter
+from onetake.filling import check_asset
 
 FRAMING = ("aspect_ratio", "crop")
 """Wishes that a model which follows its picture can fulfil by way of the picture."""
@@ -44,7 +45,7 @@ def _ratio(card: ModelCard, wanted: Any) -> float:
         ratio = ratio_of(str(wanted))
     except (ValueError, ZeroDivisionError):
         ratio = 0.0
-    if ratio <= 0:
+    if not 0.01 < ratio < 100:
         message = f"aspect_ratio: {wanted!r} is not a ratio such as 16:9."
         raise UnsupportedParameter(message, provider=card.provider)
     return ratio
@@ -71,5 +72,6 @@ def _framed(
             provider=card.provider,
         )
     smaller = cropped(asset, ratio)
+    check_asset(card, smaller, card.inputs[str(asset.role)])
     notes.append(f"{asset.name} was cropped to {smaller.width}×{smaller.height} for {wanted}.")
     return smaller

@@ -142,6 +142,7 @@ class Provider(Holdings):
             intent = await self._intent(request, True, None, None)
             since = 0.0 if step.good_for is None else self._clock.now() - step.good_for
             intent = replace(intent, reuse=True, reuse_since=since, step=True)
+            intent = replace(intent, facts_only=step.fills is None)
             async with self._engine() as engine:
                 record = await engine.intend(intent)
                 record = await engine.run_job(record.id, deadline=deadline)

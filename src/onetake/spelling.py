@@ -103,7 +103,8 @@ def _shots(value: Any) -> Any:
         return value
     shots = []
     for number, shot in enumerate(value, start=1):
-        if not isinstance(shot, Mapping) or not {"prompt", "duration"} <= set(shot):
+        whole = isinstance(shot, Mapping) and {"prompt", "duration"} <= set(shot)
+        if not whole or not isinstance(shot["prompt"], str):
             raise UnsupportedParameter(
                 f"shots: entry {number} is {shot!r:.80}, not {{'prompt': …, 'duration': …}}."
             )
@@ -119,7 +120,10 @@ def _ids(name: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         items = value if isinstance(value, list | tuple) else [value]
         ids = [item.get(f"{name}_id") if isinstance(item, Mapping) else item for item in items]
-        return [str(item) for item in ids if item is not None]
+        for item, found in zip(items, ids, strict=True):
+            if isinstance(found, bool) or not isinstance(found, str | int) or found == "":
+                raise UnsupportedParameter(f"{name}s: {item!r:.60} is no id of a {name}.")
+        return [str(item) for item in ids]
 
     return read
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from onetake import GenerationRequest, get_provider
 from onetake.catalog import ModelCard
 from onetake.cli import app
 from onetake.cli.models import example
+from onetake.cli.output import guarded
 from onetake.driver import Blob, PreparedAsset, Submission
 from onetake.engine.bodies import encode, stored_form
 from onetake.errors import UnsupportedParameter
@@ -126,6 +128,27 @@ def test_the_example_is_a_command_that_works(
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["model"] == name
+
+
+@pytest.mark.capabilities
+@pytest.mark.parametrize("name", [name for name in ALIVE if name != "kling-extend"])
+def test_the_example_really_runs(
+    name: str,
+    rich: SandboxServer,
+    home: Path,
+    tmp_path: Path,
+    speech: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As printed, but for the folder; the file is there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONETAKE_SANDBOX", rich.url)
+    monkeypatch.setenv("ONETAKE_HOME", str(home))
+    (tmp_path / "picture.jpg").write_bytes(PICTURE)
+    (tmp_path / "speech.mp3").write_bytes(speech)
+    monkeypatch.setattr(sys, "argv", shlex.split(example(CARDS[name])))
+    assert guarded(app) == 0
+    assert list(tmp_path.glob("out.*"))
 
 
 OLD = [

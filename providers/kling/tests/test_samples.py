@@ -95,7 +95,7 @@ SAMPLES: list[tuple[str, GenerationRequest, str, dict[str, Any], dict[str, Any]]
                 {"type": "prompt", "text": "x"},
                 {"type": "base_video", "url": OMNI_VIDEO, "id": "video_1"},
             ],
-            "settings": {"resolution": "1080p", "audio": "original"},
+            "settings": {"resolution": "1080p", "audio": "original", "multi_shot": False},
             "options": NEW_OPTIONS,
         },
         {},
@@ -195,7 +195,8 @@ SAMPLES: list[tuple[str, GenerationRequest, str, dict[str, Any], dict[str, Any]]
     (
         "E kling-lip-sync",
         GenerationRequest(
-            "", None, "kling-lipsync", {"insert_at": 1, "volume": 2, "original_volume": 2},
+            "", None, "kling-lipsync",
+            {"insert_at": 1, "volume": 2, "original_volume": 2, "sound_seconds": 3},
             files(video=OMNI_VIDEO, audio=f"{QA}/go-to-world.mp3"),
         ),
         "/v1/videos/advanced-lip-sync",

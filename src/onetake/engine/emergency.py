@@ -8,13 +8,29 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from onetake.driver import Task
 from onetake.files import write_atomic
+from onetake.job import TaskStatus
 
 log = logging.getLogger("onetake.engine")
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What an emergency file says.
+
+    Attributes:
+        task: the vendor's task.
+        outcome: columns of its job, where the answer to the POST was the result.
+    """
+
+    task: Task
+    outcome: Mapping[str, Any]
 
 
 class EmergencyFolder:
@@ -44,14 +60,17 @@ class EmergencyFolder:
         except OSError as failure:
             log.critical("the emergency file %s cannot be written: %s", self._path(job_id), failure)
 
-    def read(self, job_id: str) -> Task | None:
-        """Return the task that a file names for a job."""
+    def read(self, job_id: str) -> Noted | None:
+        """Return what a file says of a job."""
         try:
             entry = json.loads(self._path(job_id).read_bytes())
-            return Task(**entry["task"])
+            outcome = dict(entry.get("outcome") or {})
+            if "task" in outcome:
+                outcome["task"] = TaskStatus(outcome["task"])
+            return Noted(Task(**entry["task"]), outcome)
         except OSError:
             return None
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             log.warning("the emergency file %s is unreadable: %s", self._path(job_id), error)
             return None
 

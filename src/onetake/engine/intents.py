@@ -44,6 +44,7 @@ class Intent:
         reuse: a delivered job that asked for exactly the same may be returned.
         reuse_since: only one that was made since then, in seconds since the epoch.
         step: it is a step of a chain: a twin whose outcome is unknown must be settled first.
+        facts_only: of a twin the facts are wanted, not the files.
         whole: what it may cost at most with the paid steps that come first; None: unknown.
         first: does the paid steps that come first, and returns the request with their outcomes.
     """
@@ -57,6 +58,7 @@ class Intent:
     reuse: bool = False
     reuse_since: float = 0.0
     step: bool = False
+    facts_only: bool = False
     whole: Decimal | None = None
     first: Callable[[FittedRequest], Awaitable[FittedRequest]] | None = None
 
@@ -133,7 +135,8 @@ class IntentWriter:
         """Return a delivered twin, else one that is under way; bind the key to it."""
         twins = store.by_fingerprint(connection, account, fingerprint(intent.fitted))
         twins = [twin for twin in twins if twin.created_at >= intent.reuse_since]
-        delivered = [twin for twin in twins if _is_here(twin)]
+        delivered = [twin for twin in twins if intent.facts_only or _is_here(twin)]
+        delivered = [twin for twin in delivered if twin.delivery is Delivery.DELIVERED]
         running = [
             twin
             for twin in twins
@@ -209,10 +212,12 @@ class IntentWriter:
         self, connection: sa.Connection, intent: Intent, job_id: str, values: dict[str, Any]
     ) -> tuple[JobRecord, bool]:
         """Insert the intent, unless another worker was faster with the same key."""
+        account = store.account_id(connection, self._account)
+        if intent.reuse:  # two processes must not both find that there is no twin
+            store.lock_account(connection, account)
         known = self._find(connection, intent)
         if known is not None:
             return known, False
-        account = store.account_id(connection, self._account)
         if self._budget is not None:
             self._budget.check(connection, values["created_at"], intent.reserve, intent.currency)
         parent = None
@@ -245,7 +250,7 @@ def _unsettled_step(twin: JobRecord) -> SubmissionUnknown:
 def _is_here(twin: JobRecord) -> bool:
     """Say whether a job's files are still where they were delivered to."""
     paths = [Path(item["path"]) for item in twin.artifacts]
-    return twin.delivery is Delivery.DELIVERED and all(path.is_file() for path in paths)
+    return all(path.is_file() for path in paths)
 
 
 def _with_address(fitted: FittedRequest, job_id: str, proof: str) -> FittedRequest:

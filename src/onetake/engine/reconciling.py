@@ -80,7 +80,7 @@ class Reconciler:
             record = await self._submitter.unknown(record, lost)
         noted = self._recorder.emergency.read(record.id)
         if noted is not None:
-            return await self._recorder.adopt(record, noted)
+            return await self._recorder.adopt(record, noted.task, noted.outcome)
         give_up_at = self._clock.now() + self._settings.submit_patience
         refusal: OnetakeError | None = None
         attempt = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import anyio
@@ -48,10 +49,11 @@ def acceptance(task: Task, at: float | None) -> dict[str, Any]:
 class Unrecorded(Exception):
     """A paid task whose id is not in the ledger yet."""
 
-    def __init__(self, record: JobRecord, answer: Task | Answered) -> None:
-        super().__init__(record.id)
+    def __init__(self, record: JobRecord, task: Task, more: Mapping[str, Any]) -> None:
+        super().__init__(task.id)
         self.record = record
-        self.answer = answer
+        self.task = task
+        self.more = more
 
 
 class TaskTaken(Exception):
@@ -81,40 +83,42 @@ class Recorder:
         Raises:
             Unrecorded: the ledger failed; the id stands on standard error and in a file.
         """
-        return await self._record(record, answer, found=False)
+        if isinstance(answer, Answered):
+            more = outcome(record, answer.snapshot, self._priced)
+            return await self._record(record, answer.task, more, found=False)
+        return await self._record(record, answer, {}, found=False)
 
-    async def adopt(self, record: JobRecord, task: Task) -> JobRecord:
-        """Record the task that was found for a lost submission.
+    async def adopt(
+        self, record: JobRecord, task: Task, more: Mapping[str, Any] | None = None
+    ) -> JobRecord:
+        """Record the task that was found for a lost submission, and what is known of its end.
 
         Raises:
             TaskTaken: it belongs to another job by now.
         """
         try:
-            return await uncancelled(lambda: self._record(record, task, found=True))
+            return await uncancelled(lambda: self._record(record, task, more or {}, found=True))
         except Unrecorded as unrecorded:
             return await self.at_last(unrecorded)
 
     async def at_last(self, unrecorded: Unrecorded) -> JobRecord:
         """Try to record a paid task until it works or the caller is cancelled."""
-        record, answer = unrecorded.record, unrecorded.answer
+        record, task = unrecorded.record, unrecorded.task
         while True:
             await self._clock.sleep(1.0)
             try:
-                return await self.accepted(record, answer)
+                return await self._record(record, task, unrecorded.more, found=False)
             except Unrecorded:
-                log.error("job %s: its task is still not recorded", record.id)
+                log.error("job %s: its task %s is still not recorded", record.id, task.id)
 
     async def _record(
-        self, record: JobRecord, answer: Task | Answered, *, found: bool
+        self, record: JobRecord, task: Task, more: Mapping[str, Any], *, found: bool
     ) -> JobRecord:
-        task = answer.task if isinstance(answer, Answered) else answer
-        values = acceptance(task, self._clock.now())
-        if isinstance(answer, Answered):
-            values |= outcome(record, answer.snapshot, self._priced)
+        values = {**acceptance(task, self._clock.now()), **more}
         failure: Exception | None = None
         moved = record
         async with anyio.create_task_group() as group:
-            group.start_soon(self._cry_if_slow, record, task)
+            group.start_soon(self._cry_if_slow, record, task, more)
             try:
                 moved = await self._move(record, task, found, values)
             except Exception as error:  # noqa: BLE001 - raised below, outside the group
@@ -124,8 +128,8 @@ class Recorder:
             self.emergency.settled(record.id)
             raise failure
         if failure is not None:
-            self._cry(record, task, failure)
-            raise Unrecorded(record, answer) from failure
+            self._cry(record, task, more, failure)
+            raise Unrecorded(record, task, more) from failure
         return moved
 
     async def _move(
@@ -153,18 +157,27 @@ class Recorder:
         if current.task_id == task.id:
             self.emergency.settled(record.id)
         else:
-            self._cry(record, task, LedgerError("the job has ended, or has another task"))
+            self._cry(record, task, {}, LedgerError("the job has ended, or has another task"))
         return current
 
-    async def _cry_if_slow(self, record: JobRecord, task: Task) -> None:
+    async def _cry_if_slow(self, record: JobRecord, task: Task, more: Mapping[str, Any]) -> None:
         await anyio.sleep(SLOW)  # of this machine: it is the ledger's time, not the vendor's
-        self._cry(record, task, LedgerError("the ledger does not answer"), aloud=False)
+        self._cry(record, task, more, LedgerError("the ledger does not answer"), aloud=False)
 
-    def _cry(self, record: JobRecord, task: Task, error: Exception, *, aloud: bool = True) -> None:
+    def _cry(
+        self,
+        record: JobRecord,
+        task: Task,
+        more: Mapping[str, Any],
+        error: Exception,
+        *,
+        aloud: bool = True,
+    ) -> None:
         told = dataclasses.asdict(task)
         entry = {
             **dataclasses.asdict(record.account),
             "task": told,
+            "outcome": {name: getattr(value, "value", value) for name, value in more.items()},
             "token": dataclasses.replace(record, task_ref=told).token,
             "at": self._clock.now(),
         }

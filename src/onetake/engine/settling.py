@@ -126,8 +126,9 @@ class Settler:
         return await self._journal.move(record, "unknown", submission=Submission.UNKNOWN)
 
     def _no_emergency(self, record: JobRecord) -> None:
-        task = self._emergency.read(record.id)
-        if task is not None:
+        noted = self._emergency.read(record.id)
+        if noted is not None:
+            task = noted.task
             raise RequestError(
                 f"job {record.id}: its paid task {task.id} stands in the emergency folder.",
                 job_id=record.id,

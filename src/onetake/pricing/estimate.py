@@ -89,6 +89,10 @@ def estimate(
     day = on or datetime.datetime.now(datetime.UTC).date()
     currency = provider.currencies.get(region or provider.default_region, "USD")
     row = load_price_book(provider.package).row(fitted, day)
+    passed = sorted(set(fitted.vendor) - provider.unpriced_fields)
+    if passed and fitted.card.catalogued:
+        why = f"{', '.join(passed)} is passed to the vendor as it is, and may change it"
+        return _unknown(fitted, provider, currency, why)
     if row is None:
         return _unknown(fitted, provider, currency, _why_unknown(fitted))
     return _priced(fitted, provider, row, currency, day)

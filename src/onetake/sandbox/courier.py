@@ -110,11 +110,14 @@ class Courier:
 
 
 def _bring(client: httpx.Client, letter: Letter) -> None:
-    host = urllib.parse.urlsplit(letter.url).hostname
+    try:
+        host = urllib.parse.urlsplit(letter.url).hostname
+    except ValueError:
+        host = None
     if host not in LOOPBACK:
         log.info("the sandbox calls nobody beyond this machine; %s was not told", host)
         return
     try:
         client.post(letter.url, content=letter.body, headers=letter.headers)
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         log.info("a callback to %s failed: %r", letter.url, error)

@@ -38,6 +38,9 @@ CARD = ProviderCard(
     look_batch=1,
     backends=("asyncio",),
     passes_unknown=True,
+    unpriced_fields=frozenset(
+        {"seed", "negative_prompt", "output_format", "sync_mode", "enable_safety_checker"}
+    ),
     key_help="Keys are made at https://fal.ai/dashboard/keys.",
 )
 

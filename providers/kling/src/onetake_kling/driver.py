@@ -130,7 +130,7 @@ class KlingDriver(Driver):
     async def look(self, tasks: Sequence[Task]) -> Mapping[str, Snapshot | Missing | LookError]:
         """Ask for up to 20 tasks in one call; one by one where only a JWT is at hand."""
         answers: dict[str, Snapshot | Missing | LookError] = {
-            task.id: Missing(final=True) for task in tasks if _is_over(task)
+            task.id: Missing() for task in tasks if _is_over(task)
         }
         asked = [task for task in tasks if not _is_over(task)]
         if not self._signer.has_api_key:

@@ -33,11 +33,27 @@ async def arrange(
     marks = _marks(request)
     video = next(item for item in assets if item.asset.role == "video")
     source = "video_url" if video.asset.vendor_id is None else "video_id"
-    session = _session(await ask(f"{PATH}/init-selection", {source: video.value}), "the video")
+    opened = await ask(f"{PATH}/init-selection", {source: video.value})
+    session = _session(opened, "the video")
+    _check_length(request, opened)
     for frame, points in marks.items():
         body = {"session_id": session, "frame_index": frame, "points": points}
         _session(await ask(f"{PATH}/add-selection", body), f"frame {frame}")
     return {"session_id": session}
+
+
+def _check_length(request: FittedRequest, opened: Mapping[str, Any]) -> None:
+    """The length of the result follows from the video's: 2 to 5 s make 5, 7 to 10 s make 10."""
+    told = opened.get("original_duration")
+    if not isinstance(told, int | float):
+        return
+    wanted = 5 if told <= 5500 else 10
+    if request.value("duration") != wanted:
+        raise UnsupportedParameter(
+            f"duration: the video lasts {told / 1000:g} s, so it is {wanted}, not "
+            f"{request.value('duration')}.",
+            provider="kling",
+        )
 
 
 def _session(answer: Any, what: str) -> str:
@@ -79,4 +95,4 @@ def _is_point(point: Any) -> bool:
         return False
     frame, x, y = point
     shares = all(isinstance(value, int | float) and 0 <= value <= 1 for value in (x, y))
-    return isinstance(frame, int) and frame >= 0 and shares
+    return isinstance(frame, int) and not isinstance(frame, bool) and frame >= 0 and shares

@@ -40,6 +40,7 @@ CARD = ProviderCard(
         "api.klingai.com": "/kling",
     },
     look_batch=20,
+    unpriced_fields=frozenset({"options", "callback_url", "watermark_info", "negative_prompt"}),
     key_help="Keys are made at https://kling.ai/dev/api-key.",
 )
 

@@ -15,9 +15,15 @@ LONGEST = 2500
 
 
 def within(body: Body, name: str) -> Body:
-    """Return a member that is an object; empty if it is none."""
+    """Return a member that is an object; empty if it is absent.
+
+    Raises:
+        Refusal: it is something else.
+    """
     value = body.get(name)
-    return value if isinstance(value, dict) else {}
+    if value is not None and not isinstance(value, dict):
+        raise Refusal(1200, f"{name} value type is invalid, expected object")
+    return value or {}
 
 
 def items(body: Body, name: str) -> list[Any]:

@@ -76,6 +76,9 @@ def create(sandbox: Sandbox, order: Order) -> SandboxTask:
         Refusal: duplicate id, empty pack, or no free slot.
     """
     external, now = order.external_id, sandbox.now()
+    for name, value in (("external_task_id", external), ("callback_url", order.callback_url)):
+        if value is not None and not isinstance(value, str):
+            raise invalid(f"{name} value type is invalid, expected string")
     if external and sandbox.store.task_by_external_id("kling", external) is not None:
         raise invalid(f"External_task_id {external} already exists")
     check_pack(sandbox, order.pack)

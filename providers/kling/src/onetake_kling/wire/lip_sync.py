@@ -24,7 +24,7 @@ def face_choose(sheet: Sheet) -> list[dict[str, Any]]:
         UnsupportedParameter: the sound does not fit.
     """
     face = _face(sheet, sheet.fact("faces", "faces") or ())
-    insert = round(1000 * float(sheet.given("insert_at") or 0))
+    insert = _insert(sheet, face)
     end = _sound_end(sheet, face, insert)
     entry: dict[str, Any] = {"face_id": face["face_id"]}
     if sheet.vendor_id("audio") is not None:
@@ -57,25 +57,34 @@ def _face(sheet: Sheet, faces: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]
     )
 
 
+def _insert(sheet: Sheet, face: Mapping[str, Any]) -> int:
+    """Return when the sound begins: as asked, else when the face is seen."""
+    wanted = sheet.given("insert_at")
+    return int(face["start_time"]) if wanted is None else round(1000 * float(wanted))
+
+
 def _sound_end(sheet: Sheet, face: Mapping[str, Any], insert: int) -> int:
     """Return how much of the sound is used: all of it, or what the face's time has room for."""
     sound = sheet.first("audio")
-    known = None if sound is None else sound.asset.seconds
-    room = int(face["end_time"]) - insert
-    if room < SHORTEST:
-        raise UnsupportedParameter(
-            f"insert_at: at {insert / 1000:g} s the face is seen for {room / 1000:g} s more; 2 s "
-            "are needed.",
-            provider="kling",
-        )
+    known = sheet.given("sound_seconds") or (None if sound is None else sound.asset.seconds)
     if known is None:
-        sheet.notes.append(
-            f"audio: its length is not known here; {room / 1000:g} s of it are used."
+        raise RequestError(
+            "audio: its length is not known here, and the vendor wants it.",
+            provider="kling",
+            hint="Say it with sound_seconds, or give a local file.",
         )
-        return room
-    length = int(1000 * known)
-    if length > room:
-        sheet.notes.append(
-            f"audio: {room / 1000:g} s of its {known:.1f} s are used; the face is gone then."
+    used = min(int(1000 * float(known)), int(face["end_time"]) - insert)
+    seen = min(insert + used, int(face["end_time"])) - max(insert, int(face["start_time"]))
+    if seen < SHORTEST:
+        raise UnsupportedParameter(
+            f"insert_at: from {insert / 1000:g} s on, sound and face meet for "
+            f"{max(0, seen) / 1000:g} s; 2 s are needed.",
+            provider="kling",
+            hint=f"The face is seen from {face['start_time'] / 1000:g} to "
+            f"{face['end_time'] / 1000:g} s.",
         )
-    return min(length, room)
+    if used < int(1000 * float(known)):
+        sheet.notes.append(
+            f"audio: {used / 1000:g} s of its {float(known):.1f} s are used; the face is gone then."
+        )
+    return used

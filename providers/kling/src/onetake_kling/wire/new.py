@@ -126,6 +126,8 @@ def _settings(sheet: Sheet, *, several: bool) -> dict[str, Any]:
         settings["audio"] = sound
     if several:
         settings["multi_shot"] = True
+    elif sheet.wire.get("video") == "base" and sheet.request.card.family == "o3":
+        settings["multi_shot"] = False  # its default is true, and an edited video has one shot
     return settings
 
 

@@ -25,8 +25,8 @@ def mode(sheet: Sheet) -> Any:
 
 
 def prompt(sheet: Sheet) -> Any:
-    """Return the prompt."""
-    return in_brackets(sheet.request.prompt)
+    """Return the prompt; shots have their own."""
+    return "" if sheet.given("shots") is not None else in_brackets(sheet.request.prompt)
 
 
 def prompt_if_any(sheet: Sheet) -> Any:
@@ -116,16 +116,24 @@ def masks(sheet: Sheet) -> Any:
 
 
 def _trajectory(number: int, points: Any) -> list[dict[str, int]]:
-    pairs = [
-        (point["x"], point["y"]) if isinstance(point, Mapping) else tuple(point) for point in points
-    ]
-    whole = all(len(pair) == 2 and all(isinstance(value, int) for value in pair) for pair in pairs)
-    if not whole or not 2 <= len(pairs) <= 77:
+    listed = points if isinstance(points, list | tuple) else []
+    pairs = [_pair(point) for point in listed]
+    if None in pairs or not 2 <= len(pairs) <= 77:
         raise UnsupportedParameter(
             f"trajectories: the one of mask {number} is not a list of 2 to 77 pairs of pixels.",
             provider="kling",
         )
-    return [{"x": x, "y": y} for x, y in pairs]
+    return [{"x": pair[0], "y": pair[1]} for pair in pairs if pair is not None]
+
+
+def _pair(point: Any) -> tuple[int, int] | None:
+    if isinstance(point, Mapping):
+        point = (point.get("x"), point.get("y"))
+    if not isinstance(point, list | tuple) or len(point) != 2:
+        return None
+    x, y = point
+    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in point)
+    return (x, y) if whole else None
 
 
 def omni_pictures(sheet: Sheet) -> Any:
@@ -173,10 +181,10 @@ def expansion(side: str) -> Reader:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 2:
                 raise _expand_refusal(f"{name} is {value!r}, not a number from 0 to 2.")
         area = (1 + numbers["up"] + numbers["down"]) * (1 + numbers["left"] + numbers["right"])
-        if unknown or area > 3:
-            raise _expand_refusal(
-                f"{', '.join(unknown)} is no side." if unknown else f"{area:.2f} times the area."
-            )
+        if unknown:
+            raise _expand_refusal(f"{', '.join(unknown)} is no side.")
+        if area > 3 or area == 1:
+            raise _expand_refusal(f"{area:.2f} times the area.")
         return numbers[side]
 
     return read

@@ -13,6 +13,7 @@ from onetake.mentions import in_brackets, with_at
 from onetake_kling.wire.sheet import Sheet
 
 LONGEST = 512
+SAID = "prompt: the shots have their own; it was left out."
 
 
 def checked(sheet: Sheet) -> list[dict[str, Any]] | None:
@@ -30,6 +31,8 @@ def checked(sheet: Sheet) -> list[dict[str, Any]] | None:
             raise _refusal(number, f"its prompt has {len(words)} characters, not 1 to {LONGEST}")
         if not isinstance(seconds, int) or seconds < 1:
             raise _refusal(number, f"it lasts {seconds} s; whole seconds from 1 are possible")
+    if sheet.request.prompt.strip() and SAID not in sheet.notes:
+        sheet.notes.append(SAID)
     return list(shots)
 
 
@@ -38,12 +41,17 @@ def as_prompt(sheet: Sheet, shots: list[dict[str, Any]]) -> str:
     for number, shot in enumerate(shots, start=1):
         if ";" in shot["prompt"]:
             raise _refusal(number, "a semicolon ends a shot there; use a comma")
-    if sheet.request.prompt.strip():
-        sheet.notes.append("prompt: the shots have their own; it was left out.")
-    return " ".join(
-        f"shot {number}, {shot['duration']}, {with_at(shot['prompt'])};"
+    text = " ".join(
+        f"shot {number}, {shot['duration']}, {with_at(' '.join(shot['prompt'].split()))};"
         for number, shot in enumerate(shots, start=1)
     )
+    most = sheet.request.card.prompt_max
+    if most is not None and len(text) > most:
+        raise UnsupportedParameter(
+            f"shots: {len(text)} characters together; {sheet.request.card.name} takes {most}.",
+            provider="kling",
+        )
+    return text
 
 
 def as_fields(shots: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -36,6 +36,7 @@ def submission(
     sheet = Sheet(request, assets, job_id)
     if not request.card.catalogued:
         return _passed_through(sheet, has_api_key=has_api_key)
+    _check_lengths(sheet)
     route = choose_route(request, has_api_key)
     if route == "new":
         path, body = new.path(sheet), new.body(sheet)
@@ -110,6 +111,20 @@ def _solution(sheet: Sheet) -> tuple[str, dict[str, Any]]:
     return f"/solutions/{sheet.wire['solution']}", {**body, "options": options}
 
 
+IMAGE_SECONDS = 10.0
+"""Longest video of a motion that keeps the picture's orientation (vendor page, 2026-09-20)."""
+
+
+def _check_lengths(sheet: Sheet) -> None:
+    video = sheet.first("video")
+    seconds = None if video is None else video.asset.seconds
+    if sheet.given("orientation") == "image" and seconds and seconds > IMAGE_SECONDS + 0.25:
+        raise AssetError(
+            f"video: {seconds:.1f} s; with orientation=image it lasts {IMAGE_SECONDS:g} s at most.",
+            provider="kling",
+        )
+
+
 def _passed_through(sheet: Sheet, *, has_api_key: bool) -> Submission:
     """Send the caller's own body to an endpoint that no card knows.
 
@@ -157,6 +172,12 @@ def _merged(body: dict[str, Any], vendor: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         RequestError: a field would replace our id, by which a lost job is found again.
     """
+    for name, value in vendor.items():
+        if isinstance(body.get(name), dict) and not isinstance(value, Mapping):
+            raise RequestError(
+                f"kling.{name}: {value!r:.60} is no object; it is merged into one.",
+                provider="kling",
+            )
     options = vendor.get("options")
     if "external_task_id" in vendor or (
         isinstance(options, Mapping) and "external_task_id" in options
