@@ -47,15 +47,14 @@ def _sqlite_settings(connection: sqlite3.Connection, _: object) -> None:
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
     """Switch once; of several processes that open a new ledger, SQLite lets only one try at a time
     and does not keep the others waiting."""
-    for pause in (0.01, 0.05, 0.2, 0.5, 1.0, None):
+    for pause in (0.01, 0.05, 0.2, 0.5, 1.0):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError:
-            if pause is None:
-                raise
             time.sleep(pause)
         else:
             return
+    cursor.execute("PRAGMA journal_mode = WAL")
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:

@@ -108,10 +108,10 @@ def _nothing(connection: sa.Connection) -> None:
 
 def _run_all(connection: sa.Connection, batch: list[tuple[Work, Future[Any]]]) -> None:
     """Run a batch; what only met another process's locks is run again."""
-    for attempt in range(_ATTEMPTS):
-        batch = _run_batch(connection, batch, last=attempt + 1 == _ATTEMPTS)
-        if not batch:
-            return
+    attempt = 0
+    while batch:
+        attempt += 1
+        batch = _run_batch(connection, batch, last=attempt == _ATTEMPTS)
 
 
 def _run_batch(
