@@ -304,7 +304,7 @@ def test_patience_ends_while_another_caller_is_at_it(
         job = await provider.submit(LAKE)
         async with anyio.create_task_group() as group:
             group.start_soon(provider.wait, job)
-            while (await provider.job(job.id)).state is not JobState.SUCCEEDED:
+            while (await provider.job(job.id)).state is not JobState.SUCCEEDED:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
             with pytest.raises(JobTimeout):
                 await provider.wait(job, timeout=0.1)

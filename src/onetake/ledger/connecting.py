@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from pathlib import Path
@@ -36,12 +37,15 @@ def sqlite_engine(url: sa.URL, timeout: float) -> sa.Engine:
 def _sqlite_settings(connection: sqlite3.Connection, _: object) -> None:
     """Set what makes a commit survive a power cut; a test reads these back."""
     connection.isolation_level = None  # SQLAlchemy's "begin" event opens transactions
-    cursor = connection.cursor()
-    _switch_to_wal(cursor)
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA secure_delete = ON")  # what is pruned is gone from the file too
-    cursor.close()
+    try:
+        with contextlib.closing(connection.cursor()) as cursor:
+            _switch_to_wal(cursor)
+            cursor.execute("PRAGMA synchronous = FULL")
+            cursor.execute("PRAGMA foreign_keys = ON")
+            cursor.execute("PRAGMA secure_delete = ON")  # what is pruned is gone from the file too
+    except sqlite3.Error:
+        connection.close()  # nobody else knows of it yet
+        raise
 
 
 def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
