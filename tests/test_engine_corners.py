@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import av
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from PIL import Image
 
 from onetake import (
     GenerationRequest,
+    InsufficientCredits,
     JobState,
     LedgerError,
     OnetakeError,
@@ -28,6 +30,7 @@ from onetake import (
     ProviderUnavailable,
     RequestError,
     SubmissionUnknown,
+    get_provider,
 )
 from onetake.driver import Answered, Missing, Snapshot, Task
 from onetake.engine import workers
@@ -36,7 +39,7 @@ from onetake.engine.measuring import measure
 from onetake.engine.recording import TaskTaken, acceptance
 from onetake.engine.run import Engine
 from onetake.errors import JobTimeout
-from onetake.job import Submission, TaskStatus
+from onetake.job import Submission, TaskStatus, new_job_id
 from onetake.ledger import contents, store, writer
 from onetake.ledger.store import Ledger
 from onetake.settings import Settings
@@ -214,11 +217,12 @@ def test_callbacks_that_bring_nothing(server: SandboxServer, settings: Settings)
         async def silent(tasks: Sequence[Task]) -> Any:
             return {}
 
-        for look in (down, silent):
-            await with_driver(provider, lambda engine: engine.read_callback(url, named), look=look)
         async with provider._engine() as engine:
-            told = await engine.read_callback(url, named)
-            assert told is not None
+            real = engine.driver.look
+            for look in (down, silent, real):
+                engine.driver.look = look  # type: ignore[method-assign]
+                told = await engine.read_callback(url, named)
+                assert told is not None
         assert (await provider.job(job.id)).state is JobState.UNKNOWN
 
     run_once(work, server, settings, "fal")
@@ -619,3 +623,89 @@ def test_a_driver_that_answers_at_once(server: SandboxServer, settings: Settings
         assert result.artifacts == ()
 
     run(work, server, settings)
+
+
+def test_a_vendor_that_names_no_slots(settings: Settings) -> None:
+    """Its packs are used up: it tells none, and refuses; nothing is learned from that."""
+    with sandbox_server(units=0) as server:
+        requests = [GenerationRequest(f"l{n}", model=LAKE.model) for n in range(2)]
+
+        async def work(provider: Provider) -> None:
+            outcomes = [outcome async for outcome in provider.generate_many(requests)]
+            assert [type(outcome.error) for outcome in outcomes] == [InsufficientCredits] * 2
+
+        run(work, server, settings)
+
+
+def test_who_waits_behind_another_leaves_unsent(settings: Settings) -> None:
+    """The turn does not come within the patience: the job is still a draft."""
+    with sandbox_server(seconds_per_job=600, concurrency=1) as server:
+
+        async def work(provider: Provider) -> None:
+            await provider.submit(LAKE)
+            async with anyio.create_task_group() as group:
+                group.start_soon(impatient, provider, "first in the queue", 2.5)
+                async with provider._engine() as engine:
+                    turns = engine._submitter._admission._turns
+                    while not turns._waiting:  # noqa: ASYNC110
+                        await anyio.sleep(0.01)
+                with pytest.raises(JobTimeout, match="was not sent yet"):
+                    await provider.submit(
+                        GenerationRequest("second", model=LAKE.model), timeout=0.3
+                    )
+
+        run(work, server, settings.model_copy(update={"submit_patience": 60.0}))
+        assert len(server.charges()) == 1
+
+
+def test_a_ledger_that_stays_locked(tmp_path: Path) -> None:
+    """Switching to WAL is tried for two seconds; then it is told."""
+    path = tmp_path / "ledger.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("CREATE TABLE other (x)")
+        holder.execute("BEGIN EXCLUSIVE")
+        ledger = Ledger(f"sqlite:///{path}", timeout=0.01)
+        with pytest.raises(LedgerError, match="locked"):
+            ledger.run_blocking(store.listed)
+        ledger.close()
+
+
+def test_two_processes_insert_one_key_at_once(postgres_database: str, tmp_path: Path) -> None:
+    """PostgreSQL lets both look before either has written: the slower one gets the other's job."""
+    one, other = (
+        Settings(home=tmp_path / name, ledger=postgres_database, sandbox_seconds_per_job=0.0)
+        for name in ("one", "other")
+    )
+    request = GenerationRequest("a lake", model=LAKE.model, key="k")
+    inserted, go_on = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        async with (
+            get_provider("kling", sandbox=True, settings=one) as first,
+            get_provider("kling", sandbox=True, settings=other) as second,
+            first._engine() as fast,
+            second._engine() as slow,
+        ):
+            intent = await first._intent(request, True, None, None)
+            ids = [new_job_id(1.0), new_job_id(2.0)]
+            values = [await fast._intents._values(intent, job_id) for job_id in ids]
+
+            def hold(connection: sa.Connection) -> Any:
+                found = fast._intents._insert(connection, intent, ids[0], values[0])
+                inserted.set()
+                go_on.wait(5)
+                return found
+
+            async def insert_fast() -> None:
+                await fast.journal.ledger.run(hold)
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(insert_fast)
+                await anyio.to_thread.run_sync(inserted.wait, 5)
+                threading.Timer(0.5, go_on.set).start()
+                record, created = await slow.journal.ledger.run(
+                    lambda c: slow._intents._insert(c, intent, ids[1], values[1])
+                )
+            assert (record.id, created) == (ids[0], False)
+
+    anyio.run(main)

@@ -22,7 +22,7 @@ from onetake.ledger import store
 from onetake.ledger.migrations.upgrade import HEAD
 from onetake.ledger.records import Account
 from onetake.ledger.store import Ledger
-from onetake.ledger.tables import metadata
+from onetake.ledger.tables import files, metadata
 from onetake.settings import ledger_url
 
 ACCOUNT = Account("kling", "host", "live")
@@ -149,8 +149,12 @@ def test_a_ledger_of_the_first_revision_is_brought_up(url: str) -> None:
     engine.dispose()
     ledger = Ledger(url)
     [record] = ledger.run_blocking(store.listed)
+    kept = ledger.run_blocking(
+        lambda c: [tuple(row) for row in c.execute(sa.select(files.c.sha256, files.c.number))]
+    )
     ledger.close()
     assert (record.id, record.reserved, record.pruned_at) == ("old", None, None)
+    assert kept == [("a" * 64, 0)], "the files of old jobs are known by their content"
 
 
 def _insert_old(connection: sa.Connection) -> None:
@@ -166,7 +170,9 @@ def _insert_old(connection: sa.Connection) -> None:
     }
     texts = ("model", "fingerprint", "body_sha256", "resend", "submission", "delivery")
     values |= dict.fromkeys(texts, "'x'") | {"submission": "'intent'", "delivery": "'pending'"}
-    values |= {"request": "'{}'", "submission_body": "'{}'", "artifacts": "'[]'", "notes": "'[]'"}
+    delivered = f"""'[{{"sha256": "{"a" * 64}"}}]'"""
+    values |= {"request": "'{}'", "submission_body": "'{}'", "artifacts": delivered}
+    values |= {"notes": "'[]'"}
     row = f"INSERT INTO jobs ({', '.join(values)}) VALUES ({', '.join(values.values())})"
     connection.execute(sa.text(row))
 

@@ -364,7 +364,9 @@ def test_a_callback_wakes_the_waiter(server: SandboxServer, settings: Settings) 
         with anyio.fail_after(20):
             async with anyio.create_task_group() as group:
                 group.start_soon(provider.wait, job)
-                await anyio.wait_all_tasks_blocked()
+                async with provider._engine() as engine:
+                    while not engine._watcher._open():  # noqa: ASYNC110 - there is no event
+                        await anyio.sleep(0.01)
                 await provider.read_callback(called(server, "kling"), b"{}")
 
     usual = settings.model_copy(update={"sandbox_seconds_per_job": 100.0})

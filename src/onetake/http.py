@@ -285,6 +285,12 @@ class Rerouted(httpx.AsyncBaseTransport):
         )
         return await self._inner.handle_async_request(rerouted)
 
+    def discard(self) -> None:
+        """Give it up before its first request, without an event loop."""
+        discard = getattr(self._inner, "discard", None)
+        if discard is not None:
+            discard()
+
     async def aclose(self) -> None:
         """Close the transport below."""
         await self._inner.aclose()

@@ -115,7 +115,12 @@ class Workshop:
             )
         self._check_backend()
         transport = self._transport(clock)
-        driver = self._driver(transport, clock)
+        try:
+            driver = self._driver(transport, clock)
+        except BaseException:
+            if isinstance(transport, http.Rerouted):
+                transport.discard()
+            raise
         settings, window = self.settings, self.card.lost_seconds
         journal = Journal(ledger, clock, owner, settings.lease, _announce)
         blobs = BlobStore(settings.home / "blobs")

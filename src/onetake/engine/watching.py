@@ -38,7 +38,7 @@ class Waiter:
     record: JobRecord
     next_look: float
     deadline: float | None
-    on_update: OnUpdate | None
+    on_update: OnUpdate
     event: anyio.Event = field(default_factory=anyio.Event)
     missing: int = 0
     missing_since: float | None = None
@@ -49,8 +49,6 @@ class Waiter:
 
     def tell(self) -> None:
         """Report progress to the caller."""
-        if self.on_update is None:
-            return
         try:
             self.on_update(self.record.job())
         except Exception as error:  # noqa: BLE001 - the caller's own, told to the caller alone
@@ -87,7 +85,7 @@ class Watcher:
         self,
         record: JobRecord,
         deadline: float | None = None,
-        on_update: OnUpdate | None = None,
+        on_update: OnUpdate = lambda job: None,
     ) -> JobRecord:
         """Return the job once the vendor is done with it, or at the deadline as it is then."""
         now = self._clock.now()

@@ -31,6 +31,10 @@ class InProcess(httpx.AsyncBaseTransport):
             message = "the sandbox hung up before the answer was whole"
             raise httpx.RemoteProtocolError(message, request=request) from None
 
+    def discard(self) -> None:
+        """Close the sandbox before the first request, without an event loop."""
+        self.sandbox.close()
+
     async def aclose(self) -> None:
         """Close the sandbox; its state stays in its folder."""
         self.sandbox.close()
