@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all capabilities coverage packages soak check fix docs live clean
+.PHONY: help demo test test-all capabilities faults coverage packages soak check fix docs live clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,13 +24,16 @@ demo: $(READY)  ## the same shot through fal and Kling, offline, as MP4 files, w
 	$(BIN)/python examples/demo.py demo-output
 
 test: $(READY)  ## the test-suite, with few frames per film
-	$(BIN)/python -m pytest --media=fast -m "not full_media and not live and not thorough and not packaging and not capabilities" -n auto
+	$(BIN)/python -m pytest --media=fast -m "not full_media and not live and not thorough and not packaging and not capabilities and not faults and not docs" -n auto
 
 test-all: $(READY)  ## everything, with every frame drawn, and on both databases
 	LIVES=40 $(BIN)/python -m pytest --media=full -m "not live" -n auto --timeout=300
 
 capabilities: $(READY)  ## every model of every catalog makes its real output on the sandbox
 	$(BIN)/python -m pytest --media=fast -m capabilities -n auto
+
+faults: $(READY)  ## kills and races beyond those of `make test`: fal, PostgreSQL
+	$(BIN)/python -m pytest --media=fast -m "faults and not thorough" -n auto tests/faults
 
 coverage: $(READY)  ## branch coverage of the engine and the ledger; needs Python 3.13 or newer
 	$(BIN)/python tools/coverage_of_engine.py
@@ -41,12 +44,13 @@ packages: $(READY)  ## build wheels and source packages, and try them beside a t
 soak: $(READY)  ## JOBS=500 SEED=1: both vendors under random faults and kills, then the books are compared
 	$(BIN)/python -m tests.faults.soak --jobs $(or $(JOBS),500) --seed $(or $(SEED),1)
 
-check: $(READY)  ## lint, types, import contracts, generated docs
+check: $(READY)  ## lint, types, import contracts, generated docs, and every command that the docs show
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python tools/generate_docs.py --check
+	$(BIN)/python -m pytest --media=fast -m docs -n auto tests/house
 
 fix: $(READY)  ## mend what a machine can mend
 	$(BIN)/ruff check --fix .

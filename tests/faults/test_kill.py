@@ -19,7 +19,7 @@ from onetake.files import sha256_of
 from onetake.testing import SandboxServer, sandbox_server
 from tests.faults.children import Home, until
 
-VENDORS = ("kling", "fal")
+VENDORS = ("kling", pytest.param("fal", marks=pytest.mark.faults))
 CREATES = {"kling": "/kling/text-to-video", "fal": "/fal/queue"}
 FILES = {"kling": "/kling/cdn", "fal": "/fal/media"}
 

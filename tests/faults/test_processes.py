@@ -16,7 +16,7 @@ from tests.faults.test_kill import VENDORS
 
 BOTH = [
     ("kling", "sqlite"),
-    ("fal", "postgres"),
+    pytest.param("fal", "postgres", marks=pytest.mark.faults),
     pytest.param("fal", "sqlite", marks=pytest.mark.thorough),
     pytest.param("kling", "postgres", marks=pytest.mark.thorough),
 ]
@@ -91,6 +91,7 @@ def test_eight_processes_with_one_key_are_one_job(
         assert len(server.requests(path="/kling/cdn" if vendor == "kling" else "/fal/media")) == 1
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("ledger", ["postgres", pytest.param("sqlite", marks=pytest.mark.thorough)])
 def test_slots_hold_across_processes(
     tmp_path: Path, ledger: str, request: pytest.FixtureRequest
