@@ -113,7 +113,8 @@ def test_a_video_is_extended_by_its_id(rich: SandboxServer, home: Path) -> None:
     assert again.artifacts[0].duration == longer.artifacts[0].duration, "our own file is known"
 
 
-@pytest.mark.parametrize("name", each(ALIVE))
+@pytest.mark.capabilities
+@pytest.mark.parametrize("name", ALIVE)
 def test_the_example_is_a_command_that_works(
     name: str, tmp_path: Path, speech: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

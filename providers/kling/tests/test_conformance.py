@@ -1,5 +1,7 @@
 """The official Kling API keeps the driver contract."""
 
+import pytest
+
 from onetake import GenerationRequest
 from onetake.testing.suite import DriverSuite
 
@@ -12,6 +14,7 @@ class TestKlingWithApiKey(DriverSuite):
     image_request = GenerationRequest("a lake", model="kling-v2.6-pro-image")
 
 
+@pytest.mark.capabilities
 class TestKlingOldApi(DriverSuite):
     """The old API, where a model exists only there."""
 
