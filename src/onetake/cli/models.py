@@ -183,8 +183,17 @@ def example(card: ModelCard) -> str:
     """Return a command for the card that works on the sandbox."""
     what = card.example
     if what is None:
-        needed = [role for role, slot in card.inputs.items() if slot.required]
+        needed = _needed_inputs(card)
         what = " ".join(['"a lake at sunset"', *(f"-a {role}=picture.jpg" for role in needed)])
     ending = {"image": "png", "audio": "mp3", "voice": "mp3"}.get(card.output, "mp4")
     ending = "png" if card.output in ("element", "data") else ending
     return f"onetake generate {what} -p {card.provider} -m {card.name} --sandbox -o out.{ending}"
+
+
+def _needed_inputs(card: ModelCard) -> list[str]:
+    """Return the inputs that a request must bring: of a choice, the first."""
+    needed = [role for role, slot in card.inputs.items() if slot.required]
+    for choice in card.at_least_one_of:
+        if choice[0] in card.inputs and not set(choice) & set(needed):
+            needed.append(choice[0])
+    return needed
