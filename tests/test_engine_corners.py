@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import sqlite3
@@ -709,3 +710,48 @@ def test_two_processes_insert_one_key_at_once(postgres_database: str, tmp_path: 
             assert (record.id, created) == (ids[0], False)
 
     anyio.run(main)
+
+
+def rival(settings: Settings, server: SandboxServer, **how: Any) -> list[str]:
+    """Let another process ask for the same between two statements of this one's transaction.
+
+    It comes in after this process has seen, inside the transaction that writes, that no job
+    holds the key. Return the ids of both answers.
+    """
+    request = GenerationRequest("a lake", model=LAKE.model, key="k")
+    ids: list[str] = []
+
+    async def ask(name: str) -> None:
+        home = settings.home
+        assert home is not None
+        alone = settings.model_copy(update={"home": home / name})
+        async with get_provider("kling", sandbox=server.url, settings=alone) as provider:
+            if name == "first":
+                async with provider._engine() as engine:
+                    interrupt(await engine.journal.ledger.run(lambda c: c))
+            ids.append((await provider.submit(request, **how)).id)
+
+    def interrupt(database: sa.Connection) -> None:
+        looks = itertools.count(1)
+
+        @sa.event.listens_for(database, "after_cursor_execute")
+        def looked(*about: Any) -> None:
+            if "jobs.key_current" in about[2].partition("WHERE")[2] and next(looks) == 2:
+                thread = threading.Thread(target=anyio.run, args=(ask, "second"))
+                thread.start()
+                thread.join(20)
+
+    anyio.run(ask, "first")
+    return ids
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_a_key_taken_in_the_middle_of_a_transaction(
+    postgres_database: str, tmp_path: Path, retry: bool
+) -> None:
+    """The other's live job is never taken for an ended one whose key is free: one job, one POST."""
+    settings = Settings(home=tmp_path, ledger=postgres_database)
+    with sandbox_server(seconds_per_job=0.0) as server:
+        one, other = rival(settings, server, retry=retry)
+        assert one == other
+        assert len(server.charges()) == 1

@@ -315,8 +315,13 @@ def test_a_key_belongs_to_one_job_of_an_account(ledger: Ledger) -> None:
     """The database itself refuses a second one."""
     assert ledger.run_blocking(lambda c: add(c, "a", key="k"))
     assert not ledger.run_blocking(lambda c: add(c, "b", key="k"))
-    ledger.run_blocking(lambda c: store.release_key(c, "a"))
+    seen = ledger.run_blocking(lambda c: store.find(c, "a"))
+    assert ledger.run_blocking(lambda c: store.release_key(c, seen))
+    assert not ledger.run_blocking(lambda c: store.release_key(c, seen))
     assert ledger.run_blocking(lambda c: add(c, "b", key="k"))
+    assert ledger.run_blocking(lambda c: add(c, "c"))
+    assert not ledger.run_blocking(lambda c: store.bind_key(c, "c", "k"))
+    assert ledger.run_blocking(lambda c: store.bind_key(c, "c", "l"))
 
 
 def test_a_claim_excludes_others_until_its_lease_ends(ledger: Ledger) -> None:

@@ -116,21 +116,38 @@ class IntentWriter:
                 self._verified = True
 
     async def _known(self, intent: Intent) -> JobRecord | None:
-        return await self._journal.ledger.run(lambda connection: self._find(connection, intent))
+        def look(connection: sa.Connection) -> JobRecord | None:
+            account = store.account_id(connection, self._account)
+            return self._look(connection, account, intent)[0]
 
-    def _find(self, connection: sa.Connection, intent: Intent) -> JobRecord | None:
-        account = store.account_id(connection, self._account)
-        key, wanted = intent.fitted.key, fingerprint(intent.fitted)
+        return await self._journal.ledger.run(look)
+
+    def _look(
+        self, connection: sa.Connection, account: int, intent: Intent
+    ) -> tuple[JobRecord | None, JobRecord | None]:
+        """Return the job that is meant; or else the ended one whose key a child may take over.
+
+        One read decides both: between two, another process may have written the job that is
+        meant, and it would be taken for the ended one.
+        """
+        key, parent = intent.fitted.key, None
         if key is not None:
-            record = store.by_key(connection, account, key)
-            if record is not None:
-                _same_request(record, wanted)
-                again = record.state.ended and record.state is not JobState.DELIVERED
-                return None if again and intent.retry else record
-        return self._reusable(connection, account, intent) if intent.reuse else None
+            holder = store.by_key(connection, account, key)
+            if holder is not None:
+                _same_request(holder, fingerprint(intent.fitted))
+                ended = holder.state.ended and holder.state is not JobState.DELIVERED
+                if not (ended and intent.retry):
+                    return holder, None
+                parent = holder
+        twin = self._reusable(connection, account, intent, parent) if intent.reuse else None
+        return twin, parent
 
     def _reusable(
-        self, connection: sa.Connection, account: int, intent: Intent
+        self,
+        connection: sa.Connection,
+        account: int,
+        intent: Intent,
+        parent: JobRecord | None,
     ) -> JobRecord | None:
         """Return a delivered twin, else one that is under way; bind the key to it."""
         twins = store.by_fingerprint(connection, account, fingerprint(intent.fitted))
@@ -146,10 +163,14 @@ class IntentWriter:
         lost = [twin for twin in twins if twin.submission is Submission.UNKNOWN]
         if chosen is None and intent.step and lost:
             raise _unsettled_step(lost[0])
-        if chosen is not None and intent.fitted.key is not None and chosen.key is None:
-            store.bind_key(connection, chosen.id, intent.fitted.key)
+        key = intent.fitted.key
+        if chosen is None or key is None or chosen.key is not None:
+            return chosen
+        if parent is not None:
+            store.release_key(connection, parent)
+        if store.bind_key(connection, chosen.id, key):
             return store.get(connection, chosen.id)
-        return chosen
+        return self._look(connection, account, intent)[0]  # another process was faster
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
         proof = callbacks.new_proof()
@@ -215,22 +236,18 @@ class IntentWriter:
         account = store.account_id(connection, self._account)
         if intent.reuse:  # two processes must not both find that there is no twin
             store.lock_account(connection, account)
-        known = self._find(connection, intent)
-        if known is not None:
-            return known, False
-        if self._budget is not None:
-            self._budget.check(connection, values["created_at"], intent.reserve, intent.currency)
-        parent = None
-        if intent.fitted.key is not None:
-            parent = store.by_key(connection, account, intent.fitted.key)
-            if parent is not None:
-                store.release_key(connection, parent.id)
-        parent_id = None if parent is None else parent.id
-        row = {**values, "account_id": account, "parent_id": parent_id}
-        if not store.insert(connection, row):
-            winner = self._find(connection, intent)
-            assert winner is not None
-            return winner, False
+        while True:
+            known, parent = self._look(connection, account, intent)
+            if known is not None:
+                return known, False
+            if self._budget is not None:
+                cost, now = intent.reserve, values["created_at"]
+                self._budget.check(connection, now, cost, intent.currency)
+            if parent is not None and not store.release_key(connection, parent):
+                continue
+            parent_id = None if parent is None else parent.id
+            if store.insert(connection, {**values, "account_id": account, "parent_id": parent_id}):
+                break
         store.note(connection, job_id, values["created_at"], "intended", {})
         record = store.get(connection, job_id)
         assert record is not None

@@ -165,7 +165,7 @@ def _add_child(
     connection: sa.Connection, parent: JobRecord, before: JobRecord, child_id: str
 ) -> None:
     """Insert the child; it takes over the key, and the reserve that the parent had."""
-    store.release_key(connection, parent.id)
+    store.release_key(connection, parent)
     copied = {name: getattr(parent, name) for name in _COPIED}
     store.insert(
         connection,

@@ -267,14 +267,23 @@ def insert(connection: sa.Connection, values: Mapping[str, Any]) -> bool:
     return True
 
 
-def bind_key(connection: sa.Connection, job_id: str, key: str) -> None:
-    """Let a key stand for a job that has none."""
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(key=key, key_current=True))
+def bind_key(connection: sa.Connection, job_id: str, key: str) -> bool:
+    """Let a key stand for a job that has none; False if another job got it since a moment ago."""
+    wanted = jobs.update().where(jobs.c.id == job_id, jobs.c.key.is_(None))
+    try:
+        with connection.begin_nested():
+            changed = connection.execute(wanted.values(key=key, key_current=True))
+    except sa.exc.IntegrityError:
+        return False
+    return changed.rowcount == 1
 
 
-def release_key(connection: sa.Connection, job_id: str) -> None:
-    """Let a child job take over the key of an ended one."""
-    connection.execute(jobs.update().where(jobs.c.id == job_id).values(key_current=False))
+def release_key(connection: sa.Connection, seen: JobRecord) -> bool:
+    """Let a child job take over the key of a job; False if that has changed since it was seen."""
+    changed = connection.execute(
+        jobs.update().where(*_as_seen(seen), jobs.c.key_current).values(key_current=False)
+    )
+    return changed.rowcount == 1
 
 
 def move(connection: sa.Connection, seen: JobRecord, values: Mapping[str, Any]) -> JobRecord | None:
@@ -290,10 +299,7 @@ def move(connection: sa.Connection, seen: JobRecord, values: Mapping[str, Any]) 
     changed = connection.execute(
         jobs.update()
         .where(
-            jobs.c.id == seen.id,
-            jobs.c.submission == seen.submission.value,
-            jobs.c.task.is_(None) if seen.task is None else jobs.c.task == seen.task.value,
-            jobs.c.delivery == seen.delivery.value,
+            *_as_seen(seen),
             jobs.c.owner.is_(None) if seen.owner is None else jobs.c.owner == seen.owner,
         )
         .values(**plain)
@@ -301,6 +307,15 @@ def move(connection: sa.Connection, seen: JobRecord, values: Mapping[str, Any]) 
     )
     row = changed.mappings().first()
     return None if row is None else record_of(row, seen.account)
+
+
+def _as_seen(seen: JobRecord) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        jobs.c.id == seen.id,
+        jobs.c.submission == seen.submission.value,
+        jobs.c.task.is_(None) if seen.task is None else jobs.c.task == seen.task.value,
+        jobs.c.delivery == seen.delivery.value,
+    )
 
 
 def _check_steps(seen: JobRecord, values: Mapping[str, Any]) -> None:
