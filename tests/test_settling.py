@@ -363,7 +363,7 @@ def test_the_turn_is_given_up_with_the_patience(settings: Settings) -> None:
             async def impatient(number: int) -> None:
                 request = GenerationRequest(f"later {number}", model=LAKE.model)
                 with pytest.raises(OnetakeError) as caught:
-                    await provider.submit(request, timeout=0.5)
+                    await provider.submit(request, timeout=2.0)
                 errors.append(caught.value)
 
             async with anyio.create_task_group() as group:
