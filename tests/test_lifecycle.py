@@ -12,7 +12,7 @@ import functools
 import io
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +274,7 @@ class Lives(RuleBasedStateMachine):
             finally:
                 await engine.aclose()
 
-        anyio.run(main, backend="trio")
+        bounded(main)
 
     # ── what may happen ──
 
@@ -305,7 +305,7 @@ class Lives(RuleBasedStateMachine):
                 await engine.run_job(record.id, deadline=self.clock.now() + 2)
 
         try:
-            anyio.run(main, backend="trio")
+            bounded(main)
         except BaseException as error:
             if not _was_killed(error):
                 raise
@@ -435,6 +435,16 @@ class Lives(RuleBasedStateMachine):
             await engine.run_job(record.id)
 
         self.act(main)
+
+
+def bounded(main: Callable[[], Awaitable[None]]) -> None:
+    """Run a worker; if it hangs, the error's context shows where, and Hypothesis the steps."""
+
+    async def in_time() -> None:
+        with anyio.fail_after(30):
+            await main()
+
+    anyio.run(in_time, backend="trio")
 
 
 def _was_killed(error: BaseException) -> bool:
