@@ -9,7 +9,7 @@ from onetake.sandbox.media.sound import Sound
 from onetake_kling.sandbox import inputs, prices
 from onetake_kling.sandbox.answers import invalid
 from onetake_kling.sandbox.fields import Body, items, number, one_of, within, words
-from onetake_kling.sandbox.orders import Order, new_id, old_common
+from onetake_kling.sandbox.orders import Order, common, new_id
 
 WORDS_A_SECOND = 2.5
 SPEAKERS = ("oversea_male1", "genshin_vindi2", "ai_shatang", "girlfriend_1_speech02")
@@ -39,7 +39,7 @@ def from_text(sandbox: Sandbox, body: Body) -> Order:
         files=_sounds(prompt, length),
         units=prices.units(path),
         info={"seconds": length},
-        **old_common(body),
+        **common(body),
     )
 
 
@@ -69,7 +69,7 @@ def from_video(sandbox: Sandbox, body: Body) -> Order:
         files=[*inputs.one_film(film), *_sounds(prompt, source.seconds)],
         units=prices.units(path),
         info={"seconds": source.seconds, "parent": {"duration": f"{source.seconds:g}"}},
-        **old_common(body),
+        **common(body),
     )
 
 
@@ -115,7 +115,7 @@ def voice(sandbox: Sandbox, body: Body) -> Order:
         files=[{"name": "trial.mp3", "media": Sound(5.0, name).to_json()}],
         units=prices.units(path),
         info={"name": name, "resource_id": new_id()},
-        **old_common(body),
+        **common(body),
     )
 
 
@@ -154,5 +154,5 @@ def element(sandbox: Sandbox, body: Body) -> Order:
             "reference_type": kind,
             "resource_id": new_id(),
         },
-        **old_common(body),
+        **common(body),
     )

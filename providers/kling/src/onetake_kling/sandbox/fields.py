@@ -5,7 +5,7 @@ Members that are not known are ignored (seen by three third parties, 2026-08 and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from onetake_kling.sandbox.answers import Refusal, invalid
@@ -57,6 +57,14 @@ def one_of(field: str, value: Any, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise not_among(field, value, allowed)
     return str(value)
+
+
+def model_of(body: Body, default: str, allowed: Collection[str]) -> str:
+    """Return the model that a body of the old API names."""
+    name = body.get("model_name") or default
+    if name not in allowed:
+        raise invalid(f"model_name value '{name}' is invalid")
+    return str(name)
 
 
 def number(body: Body, field: str, low: float, high: float, default: float) -> float:

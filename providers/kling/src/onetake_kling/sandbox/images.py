@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from onetake.sandbox import Sandbox
@@ -11,13 +12,13 @@ from onetake_kling.sandbox.fields import (
     Body,
     count,
     items,
+    model_of,
     number,
     one_of,
-    watermarked,
     within,
     words,
 )
-from onetake_kling.sandbox.orders import Order, old_common
+from onetake_kling.sandbox.orders import Order, common, old_order
 
 RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "3:2", "2:3", "21:9")
 _CLASSES = {
@@ -31,25 +32,12 @@ _CLASSES = {
 """Resolution classes by model."""
 
 
-def _order(path: str, model: str, body: Body, *, weight: int = 1, **rest: Any) -> Order:
-    return Order(
-        endpoint=path,
-        model=model,
-        generation="old",
-        kind="images",
-        pack=rest.pop("pack", "image"),
-        weight=weight,
-        watermark=watermarked(body),
-        **old_common(body),
-        **rest,
-    )
+_order = functools.partial(old_order, kind="images", pack="image")
 
 
 def generations(sandbox: Sandbox, body: Body) -> Order:
     """Read a body of generations."""
-    name = body.get("model_name") or "kling-v3"
-    if name not in _CLASSES:
-        raise invalid(f"model_name value '{name}' is invalid")
+    name = model_of(body, "kling-v3", _CLASSES)
     prompt = words(body, "prompt", required=True)
     source = inputs.picture(sandbox, body.get("image"), "image", required=False)
     if body.get("image") and words(body, "negative_prompt"):
@@ -95,10 +83,8 @@ def _check_reference(body: Body) -> None:
 
 def omni(sandbox: Sandbox, body: Body) -> Order:
     """Read a body of omni-image."""
-    name = body.get("model_name") or "kling-image-o1"
     classes = {"kling-image-o1": ("1k", "2k"), "kling-v3-omni": ("1k", "2k", "4k")}
-    if name not in classes:
-        raise invalid(f"model_name value '{name}' is invalid")
+    name = model_of(body, "kling-image-o1", classes)
     prompt = words(body, "prompt", required=True)
     pictures = items(body, "image_list")
     if len(pictures) + len(items(body, "element_list")) > 10:
@@ -150,9 +136,7 @@ def _series(body: Body) -> int:
 
 def several(sandbox: Sandbox, body: Body) -> Order:
     """Read a body of multi-image2image."""
-    name = body.get("model_name") or "kling-v2-1"
-    if name not in ("kling-v2", "kling-v2-1"):
-        raise invalid(f"model_name value '{name}' is invalid")
+    name = model_of(body, "kling-v2-1", ("kling-v2", "kling-v2-1"))
     subjects = items(body, "subject_image_list")
     if not 1 <= len(subjects) <= 4:
         raise invalid("subject_image_list: size must be between 1 and 4")
@@ -214,9 +198,8 @@ def expand(sandbox: Sandbox, body: Body) -> Order:
 
 def try_on(sandbox: Sandbox, body: Body) -> Order:
     """Read a body of kolors-virtual-try-on."""
-    name = body.get("model_name") or "kolors-virtual-try-on-v1"
-    if name not in ("kolors-virtual-try-on-v1", "kolors-virtual-try-on-v1-5"):
-        raise invalid(f"model_name value '{name}' is invalid")
+    allowed = ("kolors-virtual-try-on-v1", "kolors-virtual-try-on-v1-5")
+    name = model_of(body, "kolors-virtual-try-on-v1", allowed)
     person = inputs.picture(sandbox, body.get("human_image"), "human_image")
     inputs.picture(sandbox, body.get("cloth_image"), "cloth_image")
     path = "/v1/images/kolors-virtual-try-on"
@@ -300,8 +283,7 @@ def solution(sandbox: Sandbox, name: str, body: Body) -> Order:
         prompt="",
         kind="images",
         files=inputs.stills(sandbox, prompt="virtual try-on", label=name, number=1, ratio="3:4"),
-        external_id=options.get("external_task_id") or None,
-        callback_url=options.get("callback_url") or None,
         pack="image",
         watermark=bool(within(options, "watermark").get("enabled")),
+        **common(options),
     )

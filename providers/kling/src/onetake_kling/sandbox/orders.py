@@ -13,6 +13,7 @@ from onetake.sandbox.store import DuplicateExternalId
 from onetake.sandbox.tasks import outcome_of, seconds_of
 from onetake_kling.sandbox import prices
 from onetake_kling.sandbox.answers import Refusal, invalid
+from onetake_kling.sandbox.fields import Body, watermarked
 from onetake_kling.sandbox.rules import VERSIONS
 
 Media = Mapping[str, Any]
@@ -61,12 +62,25 @@ class Order:
         return f"{VERSIONS.get(self.model, self.model)}/{self.pack}"
 
 
-def old_common(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what every create of the old API takes."""
+def common(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what every create takes: the old API in the body, the others in ``options``."""
     return {
         "external_id": body.get("external_task_id") or None,
         "callback_url": body.get("callback_url") or None,
     }
+
+
+def old_order(path: str, model: str, body: Body, *, kind: str, **rest: Any) -> Order:
+    """Return an order of a picture or video of the old API, with what all have."""
+    return Order(
+        endpoint=path,
+        model=model,
+        generation="old",
+        kind=kind,
+        watermark=watermarked(body),
+        **common(body),
+        **rest,
+    )
 
 
 def create(sandbox: Sandbox, order: Order) -> SandboxTask:

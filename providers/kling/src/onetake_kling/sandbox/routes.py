@@ -284,11 +284,7 @@ async def _get_old(path: str, sandbox: Sandbox, request: Request) -> Response:
 
 def _of_product(task: SandboxTask, path: str) -> bool:
     """The old paths show tasks of their own product, of both generations where it is the same."""
-    same = {
-        "/v1/videos/text2video": "/text-to-video/",
-        "/v1/videos/image2video": "/image-to-video/",
-    }
-    return task.endpoint == path or task.endpoint.startswith(same.get(path, "-"))
+    return task.endpoint == path or task.endpoint.startswith(_NEWER.get(path, "-"))
 
 
 async def _list_old(path: str, sandbox: Sandbox, request: Request) -> Response:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+from collections.abc import Mapping
 from typing import Any
 
 from onetake.sandbox import Sandbox
 from onetake.sandbox.media.film import Film
+from onetake.sandbox.service import FRAME
 from onetake_kling.sandbox import inputs, prices
 from onetake_kling.sandbox.answers import invalid
 from onetake_kling.sandbox.fields import (
@@ -16,26 +18,15 @@ from onetake_kling.sandbox.fields import (
     number,
     one_of,
     seconds,
-    watermarked,
     within,
     words,
 )
-from onetake_kling.sandbox.orders import Order, new_id, old_common
+from onetake_kling.sandbox.orders import Order, new_id, old_order
 
 _CLASS = {"std": "720p", "pro": "1080p"}
 
 
-def _order(path: str, model: str, body: Body, **rest: Any) -> Order:
-    """Return an order of this family, with what all have."""
-    return Order(
-        endpoint=path,
-        model=model,
-        generation="old",
-        kind="videos",
-        watermark=watermarked(body),
-        **old_common(body),
-        **rest,
-    )
+_order = functools.partial(old_order, kind="videos")
 
 
 def avatar(sandbox: Sandbox, body: Body) -> Order:
@@ -125,7 +116,7 @@ def identify_face(sandbox: Sandbox, body: Body) -> tuple[Order, dict[str, Any]]:
     told = str(url or "").partition("faces=")[2][:1]
     many = int(told) if told.isdigit() else 1
     files = inputs.stills(sandbox, prompt="face", label="face", number=many, ratio="1:1")
-    session = new_id()
+    session = _open_session(sandbox, source, faces=many)
     faces = [
         {
             "face_id": str(index),
@@ -135,10 +126,6 @@ def identify_face(sandbox: Sandbox, body: Body) -> tuple[Order, dict[str, Any]]:
         }
         for index in range(many)
     ]
-    state: dict[str, Any] = {"seconds": source.seconds, "faces": many}
-    state["until"] = sandbox.now() + 86_400
-    state["task"] = None if source.task is None else source.task.id
-    sandbox.store.set_value(f"kling-session-{session}", state)
     path = "/v1/videos/identify-face"
     order = Order(
         endpoint=path,
@@ -150,6 +137,20 @@ def identify_face(sandbox: Sandbox, body: Body) -> tuple[Order, dict[str, Any]]:
         units=prices.units(path),
     )
     return order, {"session_id": session, "face_data": faces}
+
+
+def _open_session(sandbox: Sandbox, source: inputs.Video, **more: Any) -> str:
+    """Remember a video, and what was found in it, for a day; return the session's id."""
+    session = new_id()
+    task = None if source.task is None else source.task.id
+    state = {"seconds": source.seconds, "task": task, "until": sandbox.now() + 86_400, **more}
+    sandbox.store.set_value(f"kling-session-{session}", state)
+    return session
+
+
+def _frame(state: Mapping[str, Any]) -> str | None:
+    """Return the file id of the last frame of a session's video, if the sandbox made it."""
+    return f"{FRAME}kling:{state['task']}" if state["task"] else None
 
 
 def _session(sandbox: Sandbox, body: Body) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def lip_sync(sandbox: Sandbox, body: Body) -> Order:
         label="lip-sync",
         resolution="720p",
         seconds=state["seconds"],
-        first=f"frame:kling:{state['task']}" if state["task"] else None,
+        first=_frame(state),
         audio=True,
         sound=sound,
     )
@@ -309,13 +310,9 @@ def _opened(sandbox: Sandbox, body: Body) -> dict[str, Any]:
     length = source.seconds
     if not (2 <= length <= 5.5 or 7 <= length <= 10.5):
         raise invalid("Video duration must be between 2s and 5s or between 7s and 10s")
-    session = new_id()
-    state: dict[str, Any] = {"seconds": length, "marks": {}, "until": sandbox.now() + 86_400}
-    state["task"] = None if source.task is None else source.task.id
-    sandbox.store.set_value(f"kling-session-{session}", state)
     return {
         "status": 0,
-        "session_id": session,
+        "session_id": _open_session(sandbox, source, marks={}),
         "fps": 24.0,
         "original_duration": round(1000 * length),
         "width": 1280,
@@ -366,7 +363,7 @@ def edit(sandbox: Sandbox, body: Body) -> Order:
         label="multi-elements",
         resolution=_CLASS[mode],
         seconds=length,
-        first=f"frame:kling:{state['task']}" if state["task"] else next(iter(files), None),
+        first=_frame(state) or next(iter(files), None),
     )
     path = "/v1/videos/multi-elements"
     return _order(

@@ -11,7 +11,7 @@ from onetake.sandbox import Sandbox
 from onetake_kling.sandbox import inputs, prices
 from onetake_kling.sandbox.answers import invalid
 from onetake_kling.sandbox.fields import not_among, seconds, text, within
-from onetake_kling.sandbox.orders import Order
+from onetake_kling.sandbox.orders import Order, common
 from onetake_kling.sandbox.rules import NEW, RATIOS, NewModel
 
 FAMILIES = ("text-to-video", "image-to-video", "omni-video", "motion-control")
@@ -67,10 +67,9 @@ def order(sandbox: Sandbox, family: str, model: str, body: Mapping[str, Any]) ->
         generation="new",
         prompt=given.prompt,
         kind="videos",
-        external_id=options.get("external_task_id") or None,
-        callback_url=options.get("callback_url") or None,
         watermark=bool(within(options, "watermark_info").get("enabled")),
         model=model,
+        **common(options),
         **made,
     )
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from onetake.sandbox import Sandbox
 from onetake_kling.sandbox import inputs, prices, video_new
 from onetake_kling.sandbox.answers import invalid
-from onetake_kling.sandbox.fields import Body, items, number, one_of, seconds, watermarked, words
-from onetake_kling.sandbox.orders import Order, old_common
+from onetake_kling.sandbox.fields import Body, items, model_of, number, one_of, seconds, words
+from onetake_kling.sandbox.orders import Order, old_order
 from onetake_kling.sandbox.rules import DEFAULT_OLD, LONG, MEDIUM, OLD, RATIOS, OldModel
 
 _AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
@@ -38,10 +35,8 @@ def order(sandbox: Sandbox, task: str, body: Body) -> Order:
     sound = _sound(body, rules, mode, last_given=bool(body.get("image_tail")))
     _scale(body, rules)
     ratio = body.get("aspect_ratio") or "16:9"
-    if task != "image2video" and ratio not in RATIOS:
-        raise invalid(
-            f"aspect_ratio value '{ratio}' is invalid, allowed values: {', '.join(RATIOS)}"
-        )
+    if task != "image2video":
+        one_of("aspect_ratio", ratio, RATIOS)
     resolution, path = rules.resolution_of(mode), f"/v1/videos/{task}"
     film = inputs.film(
         sandbox,
@@ -58,20 +53,18 @@ def order(sandbox: Sandbox, task: str, body: Body) -> Order:
     words_of_mode = (
         (f"{mode} with voice_list",) if body.get("voice_list") else (mode, f"{mode} no voice")
     )
-    return Order(
-        endpoint=path,
-        model=name,
-        generation="old",
-        prompt=prompt,
+    return old_order(
+        path,
+        name,
+        body,
         kind="videos",
+        prompt=prompt,
         files=inputs.one_film(film),
         units=prices.units(
             path, name, mode=words_of_mode, resolution=resolution, seconds=length, audio=sound
         ),
         reason=inputs.fault(sandbox, first, last),
-        watermark=watermarked(body),
         info={"mode": mode},
-        **old_common(body),
     )
 
 
@@ -227,9 +220,7 @@ def omni(sandbox: Sandbox, body: Body) -> Order:
     Raises:
         Refusal: as the vendor words it.
     """
-    name = body.get("model_name") or "kling-video-o1"
-    if name not in _OMNI:
-        raise invalid(f"model_name value '{name}' is invalid")
+    name = model_of(body, "kling-video-o1", _OMNI)
     mode = body.get("mode") or "pro"
     if mode not in _OMNI[name]:
         raise invalid(f"mode value '{mode}' is invalid")
@@ -268,17 +259,15 @@ def omni(sandbox: Sandbox, body: Body) -> Order:
         seconds=length,
         audio=None if name == "kling-video-o1" else sound,
     )
-    return Order(
-        endpoint="/v1/videos/omni-video",
-        model=name,
-        generation="old",
-        prompt=prompt,
+    return old_order(
+        "/v1/videos/omni-video",
+        name,
+        body,
         kind="videos",
+        prompt=prompt,
         files=inputs.one_film(film),
         units=units,
         reason=inputs.fault(sandbox, *pictures.values()),
-        watermark=watermarked(body),
-        **old_common(body),
     )
 
 
@@ -349,16 +338,8 @@ def motion(sandbox: Sandbox, body: Body) -> Order:
         mode=mode,
         model=name,
     )
-    common: Mapping[str, Any] = old_common(body)
-    return Order(
-        model=name,
-        generation="old",
-        prompt=prompt,
-        kind="videos",
-        watermark=watermarked(body),
-        **made,
-        **common,
-    )
+    path = made.pop("endpoint")
+    return old_order(path, name, body, kind="videos", prompt=prompt, **made)
 
 
 _MOTION_NEEDS = (
