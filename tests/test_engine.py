@@ -349,7 +349,7 @@ def test_a_waiter_survives_a_takeover(settings: Settings) -> None:
     """Another worker claims the job and leaves; the first one goes on, and both may look."""
     with sandbox_server(seconds_per_job=2.0) as server:
         short = settings.model_copy(
-            update={"lease": 0.3, "guard": 0.1, "sandbox_seconds_per_job": 2.0}
+            update={"lease": 0.3, "sandbox_seconds_per_job": 2.0}  # the guard is not tried here
         )
 
         async def main() -> Any:

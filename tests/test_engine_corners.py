@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -712,11 +713,11 @@ def test_two_processes_insert_one_key_at_once(postgres_database: str, tmp_path: 
     anyio.run(main)
 
 
-def rival(settings: Settings, server: SandboxServer, **how: Any) -> list[str]:
+def rival(settings: Settings, server: SandboxServer, look: int = 2, **how: Any) -> list[str]:
     """Let another process ask for the same between two statements of this one's transaction.
 
-    It comes in after this process has seen, inside the transaction that writes, that no job
-    holds the key. Return the ids of both answers.
+    It comes in after this process has looked for the key's holder so many times; the second time
+    is inside the transaction that writes. Return the ids of both answers.
     """
     request = GenerationRequest("a lake", model=LAKE.model, key="k")
     ids: list[str] = []
@@ -736,7 +737,7 @@ def rival(settings: Settings, server: SandboxServer, **how: Any) -> list[str]:
 
         @sa.event.listens_for(database, "after_cursor_execute")
         def looked(*about: Any) -> None:
-            if "jobs.key_current" in about[2].partition("WHERE")[2] and next(looks) == 2:
+            if "jobs.key_current" in about[2].partition("WHERE")[2] and next(looks) == look:
                 thread = threading.Thread(target=anyio.run, args=(ask, "second"))
                 thread.start()
                 thread.join(20)
@@ -755,3 +756,57 @@ def test_a_key_taken_in_the_middle_of_a_transaction(
         one, other = rival(settings, server, retry=retry)
         assert one == other
         assert len(server.charges()) == 1
+
+
+def made_before(settings: Settings, server: SandboxServer, **request: Any) -> str:
+    """Generate the same shot; return the job's id, whatever became of it."""
+
+    async def main() -> str:
+        async with get_provider("kling", sandbox=server.url, settings=settings) as provider:
+            wanted = GenerationRequest("a lake", model=LAKE.model, **request)
+            with contextlib.suppress(OnetakeError):
+                await provider.generate(wanted)
+            return (await provider.jobs())[0].id
+
+    return anyio.run(main)
+
+
+def test_a_failed_job_gets_one_child_from_two_that_retry(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    """Both saw that the key's job has failed; the one whose view is old joins the other's child."""
+    settings = Settings(home=tmp_path, ledger=postgres_database)
+    with sandbox_server(seconds_per_job=0.0) as server:
+        server.fail("fail_task")
+        failed = made_before(settings, server, key="k")
+        one, other = rival(settings, server, retry=True)
+        assert one == other != failed
+        assert len(server.charges()) == 2
+
+
+def test_a_reused_job_gets_its_key_once(postgres_database: str, tmp_path: Path) -> None:
+    """Both found the delivered twin; the one that is too late to bind the key finds it bound."""
+    settings = Settings(home=tmp_path, ledger=postgres_database)
+    with sandbox_server(seconds_per_job=0.0) as server:
+        twin = made_before(settings, server)
+        assert rival(settings, server, look=1, reuse=True) == [twin, twin]
+        assert len(server.charges()) == 1
+
+
+def test_a_reused_job_takes_the_key_of_one_that_failed(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """The key then stands for the delivered twin; nothing is paid."""
+    server.fail("fail_task")
+    failed = made_before(settings, server, key="k")
+    twin = made_before(settings, server)
+    assert failed != twin
+
+    async def main() -> tuple[str, str]:
+        async with get_provider("kling", sandbox=server.url, settings=settings) as provider:
+            wanted = GenerationRequest("a lake", model=LAKE.model, key="k")
+            reused = await provider.submit(wanted, retry=True, reuse=True)
+            return reused.id, (await provider.submit(wanted)).id
+
+    assert anyio.run(main) == (twin, twin)
+    assert len(server.charges()) == 2
