@@ -23,14 +23,29 @@ ROOT = Path(__file__).parent.parent
 
 def models(provider: str) -> str:
     """Return the table of a provider's models."""
-    rows = ["| model | vendor's id | output | inputs | duration (s) | sound | status |"]
-    rows.append("|---|---|---|---|---|---|---|")
+    rows = ["| model | vendor's id | task | output | inputs | seconds | sound | price | status |"]
+    rows.append("|---|---|---|---|---|---|---|---|---|")
     for card in plugins.catalog(provider).cards:
         rows.append(
-            f"| `{card.name}` | `{card.vendor_id}` | {_output(card)} | "
-            f"{_inputs(card)} | {_durations(card)} | {_sound(card)} | {card.status} |"
+            f"| `{card.name}` | `{card.vendor_id}` | {card.task} | {_output(card)} | "
+            f"{_inputs(card)} | {_durations(card)} | {_sound(card)} | {_price(card)} | "
+            f"{card.status} |"
         )
     return "\n".join(rows)
+
+
+def _price(card: ModelCard) -> str:
+    """Return what the rows of a model say, from the cheapest to the dearest."""
+    book = load_price_book(plugins.provider_card(card.provider).package)
+    rows = [row for row in book.price if card.name in row.models and row.valid_to is None]
+    found = [(row.amount or row.units, row) for row in rows]
+    if not found:
+        return "unknown"
+    low, high = min(value for value, _ in found), max(value for value, _ in found)
+    row = found[0][1]
+    span = f"{low:f}" if low == high else f"{low:f}–{high:f}"
+    unit = f"{row.started} s" if row.started else row.unit
+    return f"{span} {'units' if row.units is not None else row.currency} a {unit}"
 
 
 def _output(card: ModelCard) -> str:
@@ -43,7 +58,11 @@ def _inputs(card: ModelCard) -> str:
     words = [
         f"{role}{'' if slot.required else '?'}{f' ×{slot.count}' if slot.count > 1 else ''}"
         for role, slot in card.inputs.items()
+        if not role.startswith("element_")
     ]
+    elements = [role for role in card.inputs if re.fullmatch(r"element_\d+", role)]
+    if elements:
+        words.append(f"{elements[0]} … {elements[-1]}?" if len(elements) > 1 else f"{elements[0]}?")
     return ", ".join(words) or "–"
 
 
@@ -65,7 +84,9 @@ def _sound(card: ModelCard) -> str:
         return f"on or off ({'on' if card.parameters['audio'].default else 'off'})"
     if "keep_original_sound" in card.parameters:
         return "the video's"
-    return "always" if card.fixed.get("audio") else "never"
+    if "audio" not in card.fixed:
+        return "not known"
+    return "always" if card.fixed["audio"] else "never"
 
 
 def capabilities(provider: str) -> str:

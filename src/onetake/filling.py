@@ -73,7 +73,9 @@ def check_filled(card: ModelCard, filled: Sequence[LoadedAsset]) -> None:
 
 def _of_kind(asset: LoadedAsset, slot: InputSlot) -> LoadedAsset:
     """Of a file that only the vendor has, its slot tells the kind."""
-    return asset if asset.vendor_id is None else replace(asset, kind=slot.kind)
+    if asset.vendor_id is None or slot.kind == "file":
+        return asset
+    return replace(asset, kind=slot.kind)
 
 
 def _role_of(card: ModelCard, asset: LoadedAsset, filled: Sequence[LoadedAsset]) -> str:
@@ -89,7 +91,7 @@ def _role_of(card: ModelCard, asset: LoadedAsset, filled: Sequence[LoadedAsset])
             provider=card.provider,
         )
     for name, slot in card.inputs.items():
-        if slot.kind == (role or asset.kind) and _room(slot, name, filled):
+        if slot.kind in (role or asset.kind, "file") and _room(slot, name, filled):
             return name
     if not card.catalogued:
         return {"image": "first_frame"}.get(asset.kind, asset.kind)
@@ -115,7 +117,7 @@ def check_asset(card: ModelCard, asset: LoadedAsset, slot: InputSlot) -> None:
         AssetError: naming the file, what is wrong, and what is allowed.
     """
     where = f"{asset.role}: {asset.name}"
-    if asset.kind != slot.kind:
+    if slot.kind not in (asset.kind, "file"):
         raise AssetError(f"{where} is {asset.kind}, {card.name} takes {_a(slot.kind)} there.")
     if asset.vendor_id is not None and "id" not in slot.takes:
         raise AssetError(f"{where}: {card.name} takes no file by the vendor's id there.")

@@ -23,7 +23,8 @@ class InputSlot(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal["image", "video", "audio"]
+    kind: Literal["image", "video", "audio", "file"]
+    """What it takes; ``file`` is any of them."""
     required: bool = False
     count: int = 1
     """How many files at most."""
@@ -56,7 +57,7 @@ class InputSlot(BaseModel):
         ]
         facts = [
             f"up to {self.count} files" if self.count > 1 else "",
-            "/".join(names).replace("QUICKTIME", "MOV"),
+            "/".join(names),
             f"{self.max_bytes / 1_000_000:g} MB" if self.max_bytes else "",
             _between(self.min_side, self.max_side, "pixels a side"),
             f"ratio up to {self.max_ratio:g}" if self.max_ratio else "",

@@ -34,18 +34,20 @@ def reword(card: ModelCard, prompt: str, parameters: dict[str, Any], notes: list
 
 def _camera(card: ModelCard, prompt: str, parameters: dict[str, Any], notes: list[str]) -> str:
     motion = parameters.get("camera_motion")
-    if motion is None or "camera_motion" in card.parameters:
+    spec = card.parameters.get("camera_motion")
+    own = () if spec is None else spec.choices
+    if motion is None or motion in own:
         return prompt
     if motion not in camera.NAMES:
+        known = ", ".join(dict.fromkeys([*map(str, own), *camera.NAMES]))
         raise UnsupportedParameter(
-            f"camera_motion: {motion!r} is unknown; it is one of {', '.join(camera.NAMES)}.",
-            provider=card.provider,
+            f"camera_motion: {motion!r} is unknown; it is one of {known}.", provider=card.provider
         )
     del parameters["camera_motion"]
     said = camera.with_motion(prompt, motion)
     if said != prompt:
         notes.append(
-            f"camera_motion={motion}: {card.name} has no camera parameter, "
+            f"camera_motion={motion}: {card.name} has no camera parameter for it, "
             "so it was said in the prompt."
         )
     return said

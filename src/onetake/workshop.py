@@ -204,8 +204,8 @@ class Workshop:
 
         return publish
 
-    def _priced(self, charge: Charge) -> Charge:
-        return priced(charge, self.card, self.region)
+    def _priced(self, charge: Charge, estimated: Mapping[str, Any]) -> Charge:
+        return priced(charge, estimated, self.card, self.region)
 
     def _driver(self, transport: httpx.AsyncBaseTransport, clock: Clock) -> Driver:
         kind = plugins.load(self.card, "driver", self.card.driver)

@@ -30,7 +30,7 @@ from onetake.http import dump_json
 from onetake.plugins import catalog
 from onetake.settings import Settings
 from onetake.testing import SandboxServer
-from onetake_fal import errors, wire
+from onetake_fal import errors, results, wire
 from onetake_fal.client import Client
 
 URL = "https://v3.fal.media/files/a/b.jpg"
@@ -98,7 +98,7 @@ def test_files_are_found_wherever_they_are() -> None:
         "images": [{"url": "https://a/1.png"}, {"url": "https://a/2.png"}],
         "seed": 7,
     }
-    assert [file.url for file in wire.outputs(result)] == [
+    assert [file.url for file in results.outputs(result)] == [
         "https://a/v.mp4", "https://a/1.png", "https://a/2.png",
     ]  # fmt: skip
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import jwt
 
-from onetake import Asset, GenerationRequest
-from onetake.catalog import InputSlot, ModelCard
+from onetake import GenerationRequest
+from onetake.catalog import ModelCard
 from onetake.testing.suite import sample_picture
+from onetake.testing.typical import typical as typical_request
 
 CLIP = "https://example.com/clip.mp4?seconds=5"
 """A foreign video; the sandbox takes it to last as long as the URL says."""
@@ -40,33 +41,20 @@ _FILES: dict[str, list[str]] = {
 
 def typical(card: ModelCard, speech: bytes, video: str = CLIP) -> GenerationRequest:
     """Return a request with what the model needs, and nothing else."""
-    needed = [
-        role
-        for role, slot in card.inputs.items()
-        for _ in range(max(1, slot.min_count))
-        if slot.required
-    ]
-    roles = [*needed, *_FILES.get(card.name, [])]
-    files = [Asset(_file(card.inputs[role], speech, video), role=role) for role in roles]
-    parameters = {
-        name: spec.choices[0] if spec.choices else _VALUES[name]
-        for name, spec in card.parameters.items()
-        if spec.required
+    sources = {
+        "image": PICTURE,
+        "image_url": "https://example.com/picture.jpg",
+        "audio": speech,
+        "audio_url": "https://example.com/voice.mp3",
+        "video": video,
     }
-    return GenerationRequest(
-        "a lake" if card.prompt_required else "",
-        model=card.name,
-        parameters={**parameters, **_MORE.get(card.name, {})},
-        reference_assets=files,
+    return typical_request(
+        card,
+        sources,
+        values=_VALUES,
+        parameters=_MORE.get(card.name),
+        roles=_FILES.get(card.name, []),
     )
-
-
-def _file(slot: InputSlot, speech: bytes, video: str) -> Any:
-    if slot.kind == "image":
-        return PICTURE if "bytes" in slot.takes else "https://example.com/picture.jpg"
-    if slot.kind == "audio":
-        return speech if "bytes" in slot.takes else "https://example.com/voice.mp3"
-    return video
 
 
 def token(**claims: Any) -> dict[str, str]:

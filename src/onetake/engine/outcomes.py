@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from onetake.driver import Charge, Snapshot
 from onetake.ledger.records import JobRecord
 
-Priced = Callable[[Charge], Charge]
-"""Puts money beside a charge in units."""
+Priced = Callable[[Charge, Mapping[str, Any]], Charge]
+"""Puts money beside a charge in units; knows the job's estimate."""
 
 
 def outcome(record: JobRecord, snapshot: Snapshot, priced: Priced) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def outcome(record: JobRecord, snapshot: Snapshot, priced: Priced) -> dict[str, 
     if snapshot.facts:
         values["facts"] = dict(snapshot.facts)
     if snapshot.charge is not None:
-        values["actual"] = actual(priced(snapshot.charge))
+        values["actual"] = actual(priced(snapshot.charge, record.estimate or {}))
     if snapshot.error is not None:
         values["error"] = record.told(snapshot.error)
     return values

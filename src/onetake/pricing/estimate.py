@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from typing import Any
@@ -28,6 +29,7 @@ class CostEstimate:
         low: lowest cost that the vendor's rules allow.
         high: highest cost that the vendor's rules allow; what a budget reserves.
         per_second: expected cost of one second of output; None for pictures.
+        units: what the price row counts, as expected: seconds, pictures, calls; None if unknown.
         currency: ISO 4217 code.
         checked_on: day on which the price was read (ISO 8601).
         source: where it was read.
@@ -42,6 +44,7 @@ class CostEstimate:
     low: Decimal | None
     high: Decimal | None
     per_second: Decimal | None
+    units: Decimal | None
     currency: str
     checked_on: str | None
     source: str | None
@@ -58,6 +61,7 @@ class CostEstimate:
             "low": _text(self.low),
             "high": _text(self.high),
             "per_second": _text(self.per_second),
+            "units": _text(self.units),
             "currency": self.currency,
             "checked_on": self.checked_on,
             "source": self.source,
@@ -131,6 +135,7 @@ def _priced(
         low=_times(amount, low),
         high=_times(amount, high),
         per_second=cost / Decimal(str(seconds)) if timed and cost is not None else None,
+        units=expected if row.units is None else _times(row.units, expected),
         currency=currency,
         checked_on=row.checked_on.isoformat(),
         source=source,
@@ -191,6 +196,8 @@ def _measured(fitted: FittedRequest, row: PriceRow, role: str) -> Quantity:
 
 def _billed(seconds: float, row: PriceRow) -> Decimal:
     exact = Decimal(str(round(seconds, 3)))
+    if row.multiple is not None:
+        return (exact / row.multiple).to_integral_value(ROUND_CEILING) * row.multiple
     if row.started is not None:
         return (exact / row.started).to_integral_value(ROUND_CEILING)
     return exact.to_integral_value(ROUND_HALF_UP)
@@ -221,6 +228,7 @@ def _sum(first: CostEstimate, then: CostEstimate) -> CostEstimate:
         low=_add(first.low, then.low),
         high=_add(first.high, then.high),
         per_second=None,
+        units=None,
         reason=first.reason or then.reason,
         hash=hashlib.sha256(both.encode()).hexdigest()[:32],
     )
@@ -240,6 +248,7 @@ def _unknown(
         low=None,
         high=None,
         per_second=None,
+        units=None,
         currency=currency,
         checked_on=None,
         source=None,
@@ -264,10 +273,20 @@ def _hash(fitted: FittedRequest, provider: str, price: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def priced(charge: Charge, provider: ProviderCard, region: str | None) -> Charge:
+def priced(
+    charge: Charge, estimated: Mapping[str, Any], provider: ProviderCard, region: str | None
+) -> Charge:
     """Put money beside a charge in units, at the list price of a unit; a pack may be cheaper.
 
     An amount whose currency the vendor leaves out is in the one that the region is billed in.
+    Where a unit has no price of its own, as many units as were estimated cost what was estimated;
+    what a different number costs is not known until the vendor's books say it.
+
+    Args:
+        charge: what the vendor says of one task.
+        estimated: the job's estimate, as JSON.
+        provider: whose task it is.
+        region: decides the currency.
     """
     currency = provider.currencies.get(region or provider.default_region, "USD")
     if charge.amount is not None:
@@ -277,6 +296,9 @@ def priced(charge: Charge, provider: ProviderCard, region: str | None) -> Charge
     day = datetime.datetime.now(datetime.UTC).date()
     pack = charge.pack or "video"
     unit = load_price_book(provider.package).money_per_unit(currency, day, pack)
-    if unit is None:
+    if unit is not None:
+        return dataclasses.replace(charge, amount=charge.units * unit.amount, currency=currency)
+    counted, cost = estimated.get("units"), estimated.get("expected")
+    if counted is None or cost is None or Decimal(counted) != charge.units:
         return charge
-    return dataclasses.replace(charge, amount=charge.units * unit.amount, currency=currency)
+    return dataclasses.replace(charge, amount=Decimal(cost), currency=estimated["currency"])

@@ -47,6 +47,8 @@ class PriceRow(BaseModel):
     """What is counted. ``second`` means a second of output, as asked for."""
     measure: str | None = None
     """Input whose seconds count, where the output's length follows from it."""
+    multiple: int | None = None
+    """Seconds to a multiple of which the length is rounded up."""
     started: int | None = None
     """Seconds that are billed whole once they have begun; None: rounded to whole seconds."""
     pack: str = "video"

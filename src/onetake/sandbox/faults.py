@@ -22,7 +22,11 @@ from onetake.clock import Clock
 BROKEN_ANSWERS = ("drop_after_accept", "reset", "stall", "stall_midway", "half_body")
 CHANGED_ANSWERS = ("bad_json", "nginx_502", "slow", "truncate_file")
 BEFORE = ("drop_before_accept", "stall_before_accept", "expire_url")
-FLAGS = ("fail_task", "lose_webhook", "double_webhook", "reorder_webhooks")
+FLAGS = (
+    "fail_task", "lose_webhook", "double_webhook", "reorder_webhooks", "requeue", "inner_error",
+    "forget_task",
+)  # fmt: skip
+"""Faults that a dialect asks for by name: of a task, or of its callbacks."""
 ON_FILES = ("expire_url", "truncate_file")
 FILES = ("/cdn/", "/media/", "/files/")
 SLOW_SECONDS = 3.0

@@ -34,9 +34,7 @@ _WORKS: dict[str, Any] = {"film": Film, "still": Still, "sound": Sound}
 
 
 def _suffix(work: Film | Still | Sound) -> str:
-    if isinstance(work, Sound):
-        return work.form
-    return "png" if isinstance(work, Still) else "mp4"
+    return "mp4" if isinstance(work, Film) else work.form
 
 
 def last_frame(path: Path) -> bytes:
@@ -146,9 +144,10 @@ class Sandbox:
 
     async def film(self, record: Any) -> Path:
         """Return the file of a film, still or sound, making it if it is not there yet."""
-        return await anyio.to_thread.run_sync(self._made, record)
+        return await anyio.to_thread.run_sync(self.made, record)
 
-    def _made(self, record: Mapping[str, Any]) -> Path:
+    def made(self, record: Mapping[str, Any]) -> Path:
+        """Return the same from a thread that may wait."""
         work = _WORKS[record.get("kind", "film")].from_json(record)
         path = self.store.folder / "films" / f"{work.id}.{_suffix(work)}"
         if not path.exists():
@@ -177,7 +176,7 @@ class Sandbox:
         task = self.store.task(provider, task_id)
         assert task is not None
         assert task.film is not None
-        return last_frame(self._made(task.film))
+        return last_frame(self.made(task.film))
 
     def close(self) -> None:
         """Close the state; a temporary one is deleted."""

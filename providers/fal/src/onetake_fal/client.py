@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from datetime import datetime
 from typing import Any
 
 import fal_client
 import httpx
 from fal_client.client import AsyncCDNTokenManager, CDNToken
+from httpx_sse import SSEError, aconnect_sse
 
 from onetake.clock import Clock
-from onetake.errors import ConfigurationError, Refused, SubmissionUnknown
+from onetake.errors import ConfigurationError, ProviderUnavailable, Refused, SubmissionUnknown
 from onetake.http import AtMostOnce, build_client, judge_submission, retry_after
 from onetake_fal.errors import refusal
 
@@ -126,6 +127,9 @@ class Client(fal_client.AsyncClient):
         )
         self.http = build_client(once, timeout=timeout, headers={"Authorization": f"Key {key}"})
         self._uploads = build_client(once, timeout=timeout)
+        self._streams = build_client(
+            KeyGuard(transport), timeout=timeout, headers={"Authorization": f"Key {key}"}
+        )
         self._tokens: _TokenManager | None = None
 
     def _judge(self, request: httpx.Request, response: httpx.Response) -> None:
@@ -171,7 +175,23 @@ class Client(fal_client.AsyncClient):
     async def _cdn_client(self) -> AsyncIterator[httpx.AsyncClient]:
         yield self._uploads
 
+    async def events(self, url: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Follow a status stream; ends when fal ends it.
+
+        Raises:
+            OnetakeError: the stream broke, or is none.
+        """
+        try:
+            async with aconnect_sse(self._streams, "GET", url, params={"logs": "1"}) as source:
+                async for event in source.aiter_sse():
+                    yield event.json()
+        except (httpx.HTTPError, SSEError, ValueError) as error:
+            raise ProviderUnavailable(
+                f"fal's status stream broke ({error!r}).", provider="fal"
+            ) from error
+
     async def aclose(self) -> None:
-        """Close both HTTP clients."""
+        """Close the HTTP clients."""
+        await self._streams.aclose()
         await self._uploads.aclose()
         await self.http.aclose()

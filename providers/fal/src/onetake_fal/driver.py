@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+import dataclasses
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -12,7 +12,9 @@ from fal_client import AsyncRequestHandle
 from onetake.assets import LoadedAsset
 from onetake.catalog import ModelCard
 from onetake.driver import (
-    Charge,
+    Balance,
+    Blob,
+    Deduction,
     Driver,
     DriverContext,
     LookError,
@@ -26,18 +28,15 @@ from onetake.driver import (
 from onetake.errors import (
     AssetError,
     AuthenticationError,
-    ConfigurationError,
     OnetakeError,
     ProviderUnavailable,
     SubmissionUnknown,
 )
 from onetake.fitting import FittedRequest
 from onetake.job import TaskStatus
-from onetake_fal import errors, wire
+from onetake_fal import errors, platform, results, wire
 from onetake_fal.client import Client, VendorAnswer, accepted_id
-
-START_TIMEOUT = 3600.0
-"""Seconds that a request may wait in fal's queue before it is given up there, unbilled."""
+from onetake_fal.options import Options
 
 LISTED_PAGES = 20
 """Pages of 100 requests that one search for a lost one reads at most."""
@@ -51,7 +50,9 @@ class FalDriver(Driver):
 
     def __init__(self, context: DriverContext) -> None:
         super().__init__(context)
-        self._start_timeout = _start_timeout(context)
+        self._options = Options.read(context.options)
+        self._shared: dict[str, str] = {}
+        self._lines: dict[str, int] = {}
         self._client = Client(
             _key(context),
             context.transport,
@@ -64,13 +65,21 @@ class FalDriver(Driver):
         self, request: FittedRequest, job_id: str, assets: Sequence[PreparedAsset]
     ) -> Submission:
         """Translate; see `onetake_fal.wire`."""
-        return wire.submission(request, job_id, assets)
+        written = wire.submission(request, job_id, assets)
+        return dataclasses.replace(written, headers=self._options.headers())
 
     async def prepare_asset(self, asset: LoadedAsset, card: ModelCard) -> PreparedAsset:
-        """Upload to fal's storage, once per job, so that each body is unique."""
+        """Upload to fal's storage, once per job unless told otherwise: so each body is unique."""
         if asset.url is not None:
             return PreparedAsset(asset, asset.url)
-        return PreparedAsset(asset, await self.upload(asset))
+        assert asset.data is not None
+        if asset.kind == "image" and len(asset.data) < self._options.inline_below:
+            return PreparedAsset(asset, Blob(asset.sha256, "data_uri", asset.media_type))
+        if not self._options.shared_uploads:
+            return PreparedAsset(asset, await self.upload(asset))
+        if asset.sha256 not in self._shared:
+            self._shared[asset.sha256] = await self.upload(asset)
+        return PreparedAsset(asset, self._shared[asset.sha256])
 
     async def upload(self, asset: LoadedAsset) -> str:
         """Put a file into fal's storage."""
@@ -103,7 +112,7 @@ class FalDriver(Driver):
                 arguments,
                 webhook_url=submission.query.get("fal_webhook"),
                 headers=dict(submission.headers),
-                start_timeout=self._start_timeout,
+                start_timeout=self._options.start_timeout,
             )
         except (KeyError, ValueError, TypeError) as error:
             if accepted_id.get() is None:
@@ -123,13 +132,10 @@ class FalDriver(Driver):
         return {task.id: await self._look_at(task) for task in tasks}
 
     async def _look_at(self, task: Task) -> Snapshot | Missing | LookError:
-        handle = self._handle(task)
+        url = self._handle(task).status_url
         try:
-            response = await self._client.http.get(handle.status_url, params={"logs": "false"})
-            status = response.json()
-            if status.get("status") == "COMPLETED":
-                return await self._outcome(handle, status)
-            return _waiting(status)
+            response = await self._client.http.get(url, params={"logs": "true"})
+            return await self._read(task, response.json())
         except VendorAnswer as answer:
             if answer.response.status_code in _GONE:
                 return Missing()
@@ -141,37 +147,48 @@ class FalDriver(Driver):
             unreadable = f"fal's answer could not be read ({error!r})."
             return LookError(ProviderUnavailable(unreadable, provider="fal"))
 
+    async def _read(
+        self, task: Task, status: Mapping[str, Any], *, whole: bool = True
+    ) -> Snapshot | Missing | LookError:
+        """Read a status; once completed, the result decides. Logs come whole, or what is new."""
+        lines = [str(line.get("message", "")) for line in status.get("logs") or ()]
+        new = tuple(lines[self._lines.get(task.id, 0) :] if whole else lines)
+        self._lines[task.id] = self._lines.get(task.id, 0) + len(new)
+        if status.get("status") != "COMPLETED":
+            return dataclasses.replace(_waiting(status), logs=new)
+        answer = await self._outcome(task, status)
+        if not isinstance(answer, Snapshot):
+            return answer
+        self._lines.pop(task.id, None)
+        return dataclasses.replace(answer, logs=new)
+
     async def _outcome(
-        self, handle: AsyncRequestHandle, status: Mapping[str, Any]
+        self, task: Task, status: Mapping[str, Any]
     ) -> Snapshot | Missing | LookError:
         kind = status.get("error_type")
         try:
-            response = await self._client.http.get(handle.response_url)
+            response = await self._client.http.get(self._handle(task).response_url)
         except VendorAnswer as answer:
-            code = answer.response.status_code
-            found = kind or answer.response.headers.get("x-fal-error-type")
-            if code in _GONE and not status.get("error"):
-                return Missing()  # undocumented, and a gateway may say it too: no verdict
-            if not (status.get("error") or found or errors.is_verdict(code, answer.payload)):
-                error = errors.refusal(code, answer.payload)
-                return LookError(error, getattr(error, "retry_after", None))
-            error = errors.task_failure(answer.payload, found)
-            cancelled = error.vendor_code == errors.CANCELLED
-            state = TaskStatus.CANCELLED if cancelled else TaskStatus.FAILED
-            return Snapshot(state, error=error)
-        payload = response.json()
+            return _failed(answer, status)
         if status.get("error"):
             return Snapshot(
                 TaskStatus.FAILED,
                 error=errors.task_failure({"detail": status["error"]}, kind),
                 raw=status,
             )
-        return Snapshot(
-            TaskStatus.SUCCEEDED,
-            outputs=wire.outputs(payload),
-            charge=_charge(response),
-            raw=payload if isinstance(payload, dict) else {"result": payload},
-        )
+        return results.succeeded(response, task.path)
+
+    async def watch(self, task: Task) -> AsyncIterator[Snapshot]:
+        """Follow the status stream; the event that says COMPLETED brings the result with it.
+
+        Facts: server-sent events, one per change, closed after COMPLETED (fal docs 2025-12).
+        """
+        url = self._handle(task).status_url
+        async for status in self._client.events(f"{url}/stream"):
+            answer = await self._read(task, status, whole=False)
+            if not isinstance(answer, Snapshot):
+                return
+            yield answer
 
     async def locate(self, lost: LostSubmission) -> Sequence[Task]:
         """Ask fal's platform for requests with exactly this body, sent about then.
@@ -179,28 +196,69 @@ class FalDriver(Driver):
         Facts: platform API 2026-08-21. Requests are listed by the time at which they ended;
         whether unfinished ones are is not documented, so an empty answer proves nothing yet.
         """
+        if lost.submission.headers.get("X-Fal-Store-IO") == "0":
+            raise ProviderUnavailable(
+                "fal was told not to store this request (recoverable=False): it cannot be found.",
+                provider="fal",
+                retryable=False,
+            )
+        listed = await self._pages(
+            platform.REQUESTS, lambda cursor: platform.listing_query(lost, cursor), "items"
+        )
+        return platform.matching(listed, lost)
+
+    async def _pages(
+        self, url: str, query: Callable[[str | None], Mapping[str, str]], member: str
+    ) -> list[Mapping[str, Any]]:
+        """Read all pages of a list of fal's platform."""
         listed: list[Mapping[str, Any]] = []
         cursor: str | None = None
-        try:
-            for _ in range(LISTED_PAGES):
-                query = wire.listing_query(lost, cursor)
-                response = await self._client.http.get(wire.LISTING_URL, params=query)
-                answer = response.json()
-                listed += answer["items"]
+        for _ in range(LISTED_PAGES):
+            answer = await self._platform(url, query(cursor))
+            try:
+                listed += answer[member]
                 cursor = answer.get("next_cursor")
-                if not cursor:
-                    return wire.matching(listed, lost)
-        except VendorAnswer as answer:
-            raise errors.platform_refusal(answer.response.status_code, answer.payload) from None
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            unreadable = f"fal's list of requests could not be read ({error!r})."
-            raise ProviderUnavailable(unreadable, provider="fal") from error
+            except (KeyError, TypeError) as error:
+                raise _unreadable(error) from error
+            if not cursor:
+                return listed
         raise ProviderUnavailable(
-            f"fal lists more than {100 * LISTED_PAGES} requests since then; that is too many to be "
-            "sure of the right one.",
+            f"fal lists more than {LISTED_PAGES} pages for this; that is too many.",
             provider="fal",
             retryable=False,
         )
+
+    async def _platform(self, url: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+        """Ask fal's platform."""
+        try:
+            response = await self._client.http.get(url, params=query)
+            told = response.json()
+        except VendorAnswer as answer:
+            raise errors.platform_refusal(answer.response.status_code, answer.payload) from None
+        except ValueError as error:
+            raise _unreadable(error) from error
+        if not isinstance(told, Mapping):
+            raise _unreadable(TypeError(type(told).__name__))
+        return told
+
+    async def account(self) -> Sequence[Balance]:
+        """Return the account's credits; only a key of scope ADMIN is told them."""
+        try:
+            return platform.balances(await self._platform(platform.BILLING, {"expand": "credits"}))
+        except (ArithmeticError, KeyError, TypeError) as error:
+            raise _unreadable(error) from error
+
+    async def deductions(self, since: float, until: float) -> Sequence[Deduction]:
+        """Return billing events, oldest first; fal writes them minutes after a request's end."""
+        events = await self._pages(
+            platform.BILLING_EVENTS,
+            lambda cursor: platform.events_query(since, until, cursor),
+            "billing_events",
+        )
+        try:
+            return sorted(map(platform.deduction, events), key=lambda item: item.at)
+        except (ArithmeticError, KeyError, TypeError) as error:
+            raise _unreadable(error) from error
 
     def read_callback(self, body: bytes) -> str | None:
         """Read the request id from a webhook's body."""
@@ -235,15 +293,6 @@ class FalDriver(Driver):
         await self._client.aclose()
 
 
-def _start_timeout(context: DriverContext) -> float:
-    value = context.options.get("start_timeout", START_TIMEOUT)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 1:
-        raise ConfigurationError(
-            f"start_timeout: {value!r} is not a number of seconds above 1, as fal demands."
-        )
-    return float(value)
-
-
 def _key(context: DriverContext) -> str:
     key = context.credentials.get("api_key")
     if key is not None:
@@ -266,12 +315,23 @@ def _waiting(status: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def _charge(response: httpx.Response) -> Charge | None:
-    """Read the billable units that fal states with a result."""
-    units = response.headers.get("x-fal-billable-units")
-    if units is None:
-        return None
-    try:
-        return Charge(units=Decimal(units))
-    except InvalidOperation:
-        return None
+def _failed(answer: VendorAnswer, status: Mapping[str, Any]) -> Snapshot | Missing | LookError:
+    """Tell a request that failed from an answer that says nothing about it."""
+    code = answer.response.status_code
+    kind = status.get("error_type") or answer.response.headers.get("x-fal-error-type")
+    if code in _GONE and not status.get("error"):
+        return Missing()  # undocumented, and a gateway may say it too: no verdict
+    if not (status.get("error") or kind or errors.is_verdict(code, answer.payload)):
+        error = errors.refusal(code, answer.payload)
+        return LookError(error, getattr(error, "retry_after", None))
+    error = errors.task_failure(answer.payload, kind)
+    cancelled = error.vendor_code == errors.CANCELLED
+    state = TaskStatus.CANCELLED if cancelled else TaskStatus.FAILED
+    raw = answer.payload if isinstance(answer.payload, Mapping) else {}
+    return Snapshot(state, error=error, raw=raw)
+
+
+def _unreadable(error: Exception) -> ProviderUnavailable:
+    return ProviderUnavailable(
+        f"fal's platform gave an unreadable answer ({error!r}).", provider="fal"
+    )

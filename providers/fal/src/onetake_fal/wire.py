@@ -1,107 +1,219 @@
 """Our words ↔ the JSON of fal's endpoints. Pure: no network, no clock.
 
-Endpoints differ in field names and types; each model card's ``wire`` says how:
-``first_frame`` and ``last_frame`` name the picture fields, ``audio`` the switch, and
-``duration = "string"`` its type.
+Endpoints differ in field names and types; each model card's ``wire`` says how. It names fal's
+field for each slot and parameter where that differs from ours; ``strings`` are numbers that fal
+wants as text, ``lists`` slots whose field is a list, ``values`` other words for a parameter's
+values.
 """
 
 from __future__ import annotations
 
-import datetime
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from onetake.driver import LostSubmission, PreparedAsset, RemoteFile, Submission, Task
+from onetake.driver import PreparedAsset, Submission
+from onetake.errors import RequestError, UnsupportedParameter
 from onetake.fitting import FittedRequest
+from onetake.mentions import rewrite
 
+Body = dict[str, Any]
 _UNKNOWN_FIELDS = {"first_frame": "image_url", "last_frame": "tail_image_url"}
-"""Field names for files of endpoints outside the catalog: the commonest ones."""
+"""Field names for files of endpoints whose schema is not known: the commonest ones."""
+
+_ELEMENT = re.compile(r"element_(\d+)(_video)?")
+AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
+CAMERAS = ("down_back", "forward_up", "right_turn_forward", "left_turn_forward")
+_ALREADY_TOLD = ("width", "height", "mask", "trajectories")
+"""Parameters and slots that the translation of another one takes along."""
 
 
 def submission(request: FittedRequest, job_id: str, assets: Sequence[PreparedAsset]) -> Submission:
-    """Write a request for one endpoint."""
+    """Write a request for one endpoint.
+
+    Raises:
+        RequestError: what fal would refuse, or what would put files into the answer itself.
+    """
     wire = request.card.wire
-    body: dict[str, Any] = {}
-    if request.prompt.strip():
-        body["prompt"] = request.prompt
-    for item in assets:
-        role = str(item.asset.role)
-        body[wire.get(role) or _UNKNOWN_FIELDS.get(role, role)] = item.value
     parameters = dict(request.parameters)
     callback = parameters.pop("callback_url", None)
+    body: Body = {}
+    if request.prompt.strip():
+        body[str(wire.get("prompt", "prompt"))] = rewrite(request.prompt, _mention)
+    body |= files(request, assets)
     for name, value in parameters.items():
-        body[str(wire.get(name, name)) if name == "audio" else name] = _typed(name, value, wire)
+        if name in _ALREADY_TOLD and name in request.card.parameters:
+            continue
+        special = _SPECIAL.get(name) if request.card.catalogued else None
+        body |= _plain(wire, name, value) if special is None else special(wire, value)
+    body |= _pixels(request)
     if request.negative_prompt is not None:
         body["negative_prompt"] = request.negative_prompt
     body.update(request.vendor)
+    body.pop("endpoint", None)  # it named the endpoint, not a field
+    if body.get("sync_mode"):
+        raise RequestError(
+            "sync_mode: the files would come inside the answer, where they cannot be delivered "
+            "or kept; leave it out.",
+            provider="fal",
+        )
     query = {} if callback is None else {"fal_webhook": str(callback)}
-    return Submission(
-        path=request.card.vendor_id, body=body, route=app_of(request.card.vendor_id), query=query
-    )
+    endpoint = request.card.vendor_id
+    return Submission(path=endpoint, body=body, route=app_of(endpoint), query=query)
 
 
-def _typed(name: str, value: Any, wire: Mapping[str, Any]) -> Any:
-    if name == "duration" and wire.get("duration") == "string":
-        return str(value)
-    return value
+def _mention(kind: str, number: int) -> str:
+    """fal writes ``@Image1``, ``@Element1``, ``@Video1``."""
+    return f"@{kind.capitalize()}{number}"
+
+
+def _plain(wire: Mapping[str, Any], name: str, value: Any) -> Body:
+    """One of our parameters is one of fal's fields."""
+    value = wire.get("values", {}).get(name, {}).get(value, value) if _is_word(value) else value
+    if name in wire.get("strings", ()):
+        value = str(value)
+    return {str(wire.get(name, name)): value}
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+# ── files ──
+
+
+def files(request: FittedRequest, assets: Sequence[PreparedAsset]) -> Body:
+    """Put each file into its field."""
+    wire = request.card.wire
+    body: Body = {}
+    elements: dict[int, Body] = {}
+    for item in assets:
+        role = str(item.asset.role)
+        element = _ELEMENT.fullmatch(role)
+        if element is not None and request.card.catalogued:
+            _add_to_element(elements.setdefault(int(element[1]), {}), item.value, element[2])
+        elif role == "mask" and request.card.catalogued:
+            body.setdefault("dynamic_masks", []).append({"mask_url": item.value})
+        elif role in wire.get("lists", ()):
+            body.setdefault(str(wire.get(role, role)), []).append(item.value)
+        else:
+            place(body, str(wire.get(role) or _field_of(request, role)), item.value)
+    if elements:
+        body["elements"] = [elements[number] for number in sorted(elements)]
+    if "dynamic_masks" in body:
+        _add_trajectories(body["dynamic_masks"], request.parameters.get("trajectories", ()))
+    return body
+
+
+def _add_trajectories(masks: list[Body], trajectories: Sequence[Any]) -> None:
+    """Give each mask its path.
+
+    Raises:
+        UnsupportedParameter: there is not one for each, or one is no list of points.
+    """
+    if len(masks) != len(trajectories):
+        raise UnsupportedParameter(
+            f"trajectories: {len(trajectories)} for {len(masks)} masks; give one for each.",
+            provider="fal",
+        )
+    for mask, points in zip(masks, trajectories, strict=True):
+        try:
+            mask["trajectories"] = [{"x": x, "y": y} for x, y in points]
+        except (TypeError, ValueError):
+            raise UnsupportedParameter(
+                f"trajectories: {points!r:.60} is no list of [x, y].", provider="fal"
+            ) from None
+
+
+def _field_of(request: FittedRequest, role: str) -> str:
+    return role if request.card.inputs else _UNKNOWN_FIELDS.get(role, role)
+
+
+def place(body: Body, field: str, value: Any) -> None:
+    """Set a field; a dotted name such as ``items.0.image_url`` means one inside another."""
+    *path, last = field.split(".")
+    target: Any = body
+    for here, after in zip(path, (*path, last)[1:], strict=True):
+        empty: Any = [] if after.isdigit() else {}
+        if isinstance(target, list):
+            if int(here) == len(target):
+                target.append(empty)
+            target = target[int(here)]
+        else:
+            target = target.setdefault(here, empty)
+    if isinstance(target, list):
+        target.append(value)
+    else:
+        target[last] = value
+
+
+def _add_to_element(element: Body, value: Any, video: str | None) -> None:
+    """The first picture shows an element from the front, the others from elsewhere."""
+    if video:
+        element["video_url"] = value
+    elif "frontal_image_url" not in element:
+        element["frontal_image_url"] = value
+    else:
+        element.setdefault("reference_image_urls", []).append(value)
+
+
+# ── parameters that are not one field of the same shape ──
+
+
+def _shots(wire: Mapping[str, Any], value: Any) -> Body:
+    return {
+        "multi_prompt": [
+            {"prompt": shot["prompt"], "duration": str(shot["duration"])} for shot in value
+        ]
+    }
+
+
+def _series(wire: Mapping[str, Any], value: Any) -> Body:
+    return {"result_type": "series", "series_amount": int(value)}
+
+
+def _camera_control(wire: Mapping[str, Any], value: Any) -> Body:
+    """Write the official API's object in fal's fields.
+
+    Raises:
+        UnsupportedParameter: a type or an axis that fal lacks, or more than one axis.
+    """
+    kind, config = value.get("type"), value.get("config") or {}
+    if kind in CAMERAS and not config:
+        return {"camera_control": kind}
+    moving = {axis: number for axis, number in config.items() if number}
+    if kind != "simple" or len(moving) != 1 or not set(moving) <= set(AXES):
+        raise UnsupportedParameter(
+            f"camera_control: fal takes one of the types {', '.join(CAMERAS)}, or type simple with "
+            f"one of the axes {', '.join(AXES)}.",
+            provider="fal",
+        )
+    ((axis, number),) = moving.items()
+    return {"advanced_camera_control": {"movement_type": axis, "movement_value": number}}
+
+
+_SPECIAL: Mapping[str, Callable[[Mapping[str, Any], Any], Body]] = {
+    "shots": _shots,
+    "series": _series,
+    "camera_control": _camera_control,
+}
+
+
+def _pixels(request: FittedRequest) -> Body:
+    """Kolors takes its size in pixels, too."""
+    width, height = (request.parameters.get(name) for name in ("width", "height"))
+    if (width is None and height is None) or "width" not in request.card.parameters:
+        return {}
+    if width is None or height is None:
+        raise RequestError("width and height: give both, or neither.", provider="fal")
+    return {"image_size": {"width": width, "height": height}}
 
 
 def app_of(endpoint: str) -> str:
     """Return what status, result and cancel URLs are built from: owner and app."""
     parts = endpoint.split("/")
     return "/".join(parts[: 3 if parts[0] in ("workflows", "comfy") else 2])
-
-
-def outputs(payload: Any) -> tuple[RemoteFile, ...]:
-    """Find the files in a result, whatever the endpoint calls them."""
-    return tuple(_files(payload))
-
-
-LISTING_URL = "https://api.fal.ai/v1/models/requests/by-endpoint"
-CLOCK_SKEW = 120.0
-"""Seconds by which this machine's clock and fal's may differ."""
-
-
-def listing_query(lost: LostSubmission, cursor: str | None) -> dict[str, str]:
-    """Return the query for requests of an endpoint from a submission on.
-
-    The list's window is by end time, so only its start says anything about a lost request.
-    """
-    query = {
-        "endpoint_id": lost.submission.path,
-        "start": _iso(lost.sent_at - CLOCK_SKEW),
-        "expand": "payloads",
-        "limit": "100",
-    }
-    return query if cursor is None else {**query, "cursor": cursor}
-
-
-def matching(listed: Sequence[Mapping[str, Any]], lost: LostSubmission) -> list[Task]:
-    """Return the requests that were sent at that time with exactly that JSON."""
-    body = json.loads(lost.body)
-    first = lost.sent_at - CLOCK_SKEW
-    last = lost.sent_at + lost.took_at_most + CLOCK_SKEW
-    found: dict[str, Task] = {}
-    for item in listed:
-        sent = _seconds(item.get("sent_at"))
-        if item.get("json_input") == body and sent is not None and first <= sent <= last:
-            request_id = str(item["request_id"])
-            found[request_id] = Task(request_id, lost.submission.route, lost.submission.path)
-    return list(found.values())
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _seconds(text: Any) -> float | None:
-    try:
-        moment = datetime.datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=moment.tzinfo or datetime.UTC).timestamp()
 
 
 def called_request(body: bytes) -> str | None:
@@ -112,21 +224,3 @@ def called_request(body: bytes) -> str | None:
         return None
     request_id = event.get("request_id") if isinstance(event, Mapping) else None
     return request_id if isinstance(request_id, str) and request_id else None
-
-
-def _files(value: Any) -> Iterator[RemoteFile]:
-    if isinstance(value, Mapping):
-        url = value.get("url")
-        if isinstance(url, str) and url.startswith(("http://", "https://")):
-            yield RemoteFile(
-                url=url,
-                media_type=value.get("content_type"),
-                name=value.get("file_name"),
-                bytes=value.get("file_size"),
-            )
-            return
-        for item in value.values():
-            yield from _files(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _files(item)

@@ -31,6 +31,7 @@ class Still:
         source: file id of the picture that it is made of, or None for a drawn scene.
         number: which of several it is; each looks different.
         fast: draw it coarsely.
+        form: ``png``, ``jpeg`` or ``webp``.
     """
 
     width: int
@@ -40,6 +41,7 @@ class Still:
     source: str | None = None
     number: int = 0
     fast: bool = False
+    form: str = "png"
 
     @property
     def id(self) -> str:
@@ -68,7 +70,11 @@ def draw(still: Still, path: Path, read_file: Callable[[str], bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = temporary_name(path)
     try:
-        _drawn(still, read_file).save(part, "PNG", compress_level=1 if still.fast else 6)
+        picture = _drawn(still, read_file)
+        if still.form == "png":
+            picture.save(part, "PNG", compress_level=1 if still.fast else 6)
+        else:
+            picture.convert("RGB").save(part, still.form.upper(), quality=90)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

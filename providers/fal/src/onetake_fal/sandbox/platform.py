@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from onetake.sandbox import Sandbox, SandboxTask
 from onetake_fal.sandbox import requests as fal_requests
+from onetake_fal.sandbox import schema
 
 MOST = 100
+CREDITS = Decimal(1000)
+"""What the account has at the beginning, in USD."""
+
 _DAY = 86_400.0
 
 
@@ -30,11 +37,106 @@ class Platform:
 
     def routes(self) -> Sequence[Route]:
         """Return the routes, under ``/platform``."""
-        return [Route("/v1/models/requests/by-endpoint", self._by_endpoint)]
+        return [
+            Route("/v1/models", self._models),
+            Route("/v1/models/pricing", self._pricing),
+            Route("/v1/models/pricing/estimate", self._estimate, methods=["POST"]),
+            Route("/v1/models/billing-events", self._billing_events),
+            Route("/v1/models/requests/by-endpoint", self._by_endpoint),
+            Route("/v1/account/billing", self._billing),
+        ]
+
+    async def _models(self, request: Request) -> Response:
+        query = request.query_params
+        wanted = _named(query)
+        found = [name for name in schema.endpoints() if not wanted or name in wanted]
+        category = query.get("category")
+        models = [_model(name, query) for name in found]
+        models = [m for m in models if category in (None, m["metadata"]["category"])]
+        return self._page(query, "models", models)
+
+    async def _pricing(self, request: Request) -> Response:
+        wanted = _named(request.query_params)
+        if not wanted:
+            return invalid("endpoint_id: at least one is required")
+        prices = [
+            {
+                "endpoint_id": name,
+                "unit_price": float(price["usd"]),
+                "unit": price["unit"],
+                "currency": "USD",
+            }
+            for name in wanted
+            if "usd" in (price := schema.endpoints().get(name, {}).get("price", {}))
+        ]
+        return JSONResponse({"prices": prices, "next_cursor": None, "has_more": False})
+
+    async def _estimate(self, request: Request) -> Response:
+        try:
+            wanted = json.loads(await request.body())
+            quantities = {
+                name: Decimal(str(item.get("unit_quantity", item.get("call_quantity"))))
+                for name, item in wanted["endpoints"].items()
+            }
+            rates = {name: schema.endpoints()[name]["price"]["usd"] for name in quantities}
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+            return invalid("endpoints: a priced endpoint and a quantity are required")
+        total = sum((Decimal(rates[name]) * quantities[name] for name in quantities), Decimal(0))
+        told = {"estimate_type": wanted.get("estimate_type"), "currency": "USD"}
+        return JSONResponse({**told, "total_cost": float(total)})
+
+    async def _billing_events(self, request: Request) -> Response:
+        query = request.query_params
+        now = self._sandbox.now()
+        try:
+            start, end = _moment(query.get("start"), now - _DAY), _moment(query.get("end"), now + 1)
+        except ValueError:
+            return invalid("start or end: the value is not valid")
+        wanted = _named(query)
+        ids = [name for text in query.getlist("request_id") for name in text.split(",")]
+        events = [
+            _event(task)
+            for task in self._sandbox.store.tasks("fal")
+            if task.phase(now) == "succeeded"
+            and start <= task.ends_at < end
+            and task.amount is not None
+            and (not wanted or task.endpoint in wanted)
+            and (not ids or task.id in ids)
+        ]
+        return self._page(query, "billing_events", events)
+
+    async def _billing(self, request: Request) -> Response:
+        now = self._sandbox.now()
+        amounts = [
+            Decimal(task.amount)
+            for task in self._sandbox.store.tasks("fal")
+            if task.amount is not None and task.phase(now) == "succeeded"
+        ]
+        body: dict[str, Any] = {"username": "sandbox"}
+        if "credits" in request.query_params.getlist("expand"):
+            left = float(CREDITS - sum(amounts, Decimal(0)))
+            body["credits"] = {"current_balance": left, "currency": "USD"}
+        return JSONResponse(body)
+
+    def _page(self, query: QueryParams, member: str, items: list[Any]) -> Response:
+        """Return one page of a list, with the cursor of the next."""
+        try:
+            limit = int(query.get("limit", "50"))
+            skip = 0 if "cursor" not in query else int(base64.b64decode(query["cursor"]))
+        except ValueError:
+            return invalid("limit or cursor: the value is not valid")
+        more = len(items) > skip + limit
+        return JSONResponse(
+            {
+                member: items[skip : skip + limit],
+                "has_more": more,
+                "next_cursor": base64.b64encode(b"%d" % (skip + limit)).decode() if more else None,
+            }
+        )
 
     async def _by_endpoint(self, request: Request) -> Response:
         query = request.query_params
-        endpoints = [name for text in query.getlist("endpoint_id") for name in text.split(",")]
+        endpoints = _named(query)
         if not endpoints or len(endpoints) > 50:
             return invalid("endpoint_id: between 1 and 50 are required")
         now = self._sandbox.now()
@@ -42,22 +144,14 @@ class Platform:
             start = _moment(query.get("start"), now - _DAY)
             end = _moment(query.get("end"), now + 1)
             limit = int(query.get("limit", "50"))
-            skip = 0 if "cursor" not in query else int(base64.b64decode(query["cursor"]))
         except ValueError:
-            return invalid("start, end, limit or cursor: the value is not valid")
+            return invalid("start, end or limit: the value is not valid")
         if not 1 <= limit <= MOST:
             return invalid(f"limit: must be between 1 and {MOST}")
         tasks = self._ended(endpoints, start, end, now)
-        page = tasks[skip : skip + limit]
-        more = len(tasks) > skip + limit
         payloads = "payloads" in query.getlist("expand")
-        return JSONResponse(
-            {
-                "items": [self._item(task, now, payloads=payloads) for task in page],
-                "has_more": more,
-                "next_cursor": base64.b64encode(b"%d" % (skip + limit)).decode() if more else None,
-            }
-        )
+        items = [self._item(task, now, payloads=payloads) for task in tasks]
+        return self._page(query, "items", items)
 
     def _ended(
         self, endpoints: list[str], start: float, end: float, now: float
@@ -88,6 +182,44 @@ class Platform:
         if payloads:
             item["json_input"] = task.extra["input"]
         return item
+
+
+def _named(query: QueryParams) -> list[str]:
+    """Return the endpoints of a query: repeated, or divided by commas."""
+    return [name for text in query.getlist("endpoint_id") for name in text.split(",") if name]
+
+
+def _model(name: str, query: QueryParams) -> dict[str, Any]:
+    entry = schema.endpoints()[name]
+    words = name.split("/")
+    model: dict[str, Any] = {
+        "endpoint_id": name,
+        "metadata": {
+            "display_name": " ".join(words[1:]).title(),
+            "category": entry["task"],
+            "status": "active",
+            "kind": "inference",
+        },
+    }
+    if "openapi-3.0" in query.getlist("expand"):
+        model["openapi"] = json.loads(json.dumps(schema.openapi(name), default=float))
+    return model
+
+
+def _event(task: SandboxTask) -> dict[str, Any]:
+    amount, units = Decimal(task.amount or 0), Decimal(task.units or 1)
+    return {
+        "request_id": task.id,
+        "endpoint_id": task.endpoint,
+        "timestamp": _iso(task.ends_at),
+        "output_units": float(units),
+        "unit_price": float(amount / units),
+        "percent_discount": 0.0,
+        "cost_subtotal": float(amount),
+        "cost_discount": 0.0,
+        "cost_total": float(amount),
+        "cost_estimate_nano_usd": int(amount * 1_000_000_000),
+    }
 
 
 def invalid(message: str) -> Response:

@@ -2,42 +2,34 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from PIL import Image
-
 from onetake.job import new_job_id
 from onetake.sandbox import Sandbox, SandboxTask
-from onetake.sandbox.media.film import Film, frame_size, ratio_of
-from onetake.sandbox.media.motion import read_motion
 from onetake.sandbox.tasks import outcome_of, seconds_of
-from onetake_fal.sandbox import schema
+from onetake_fal.sandbox import inputs, prices, schema
+from onetake_fal.sandbox.works import Maker, Work
 
-FPS = 24
-FIRST = ("image_url", "start_image_url")
-LAST = ("tail_image_url", "end_image_url")
-OWN_FILES = "/files/"
-SMALLEST_SIDE = 300
+FLAGS = ("requeue", "inner_error", "forget_task")
+"""Faults that a request carries from its acceptance on."""
 
 
-def accept(sandbox: Sandbox, endpoint: str, body: Mapping[str, Any]) -> SandboxTask:
+def accept(
+    sandbox: Sandbox, endpoint: str, body: Mapping[str, Any], *, direct: bool = False
+) -> SandboxTask:
     """Take on a request. Input is judged later, as the vendor does."""
     wrong = schema.problems(endpoint, body)
-    prompt = str(body.get("prompt") or "")
-    seconds = _seconds(endpoint, body)
-    first: str | None = None
-    last: str | None = None
+    work: Work | None = None
     if not wrong:
-        first, faults = _picture(sandbox, body, FIRST)
-        last, more = _picture(sandbox, body, LAST)
-        wrong = [*faults, *more]
-    cost = schema.price(endpoint, body, seconds)
+        given = inputs.read(sandbox, body)
+        wrong = given.wrong
+        work = None if wrong else Maker(sandbox, endpoint, body, given).work()
+    prompt = str(body.get("prompt") or body.get("text") or "")
     outcome, detail = _outcome(prompt, wrong)
+    cost, units = (None, None) if work is None else prices.bill(endpoint, body, work)
+    files = [] if work is None else [f for several in work.files.values() for f in several]
+    films = [file["media"] for file in files if file["name"].endswith(".mp4")]
     return sandbox.accept(
         SandboxTask(
             id=new_job_id(sandbox.clock.now()),
@@ -48,12 +40,41 @@ def accept(sandbox: Sandbox, endpoint: str, body: Mapping[str, Any]) -> SandboxT
             seconds=seconds_of(prompt, sandbox.settings.seconds_per_job),
             outcome=outcome,
             prompt=prompt,
-            film=None if wrong else _film(sandbox, endpoint, body, first, last).to_json(),
+            film=films[0] if films else None,
+            files=files,
             amount=None if cost is None else f"{cost.normalize():f}",
-            units=None if cost is None else str(seconds),
-            extra={"input": dict(body), "detail": detail},
+            units=units,
+            extra={
+                "input": dict(body),
+                "detail": detail,
+                "shape": {} if work is None else _shape(endpoint, work),
+                "facts": {} if work is None else dict(work.facts),
+                "direct": direct,
+                "flags": _flags(sandbox, endpoint),
+            },
         )
     )
+
+
+def _flags(sandbox: Sandbox, endpoint: str) -> list[str]:
+    return [name for name in FLAGS if sandbox.faults.take_flag(name, "fal", endpoint)]
+
+
+def has_flag(task: SandboxTask, name: str) -> bool:
+    """Say whether a request carries a fault."""
+    return name in task.extra.get("flags", ())
+
+
+def _shape(endpoint: str, work: Work) -> dict[str, Any]:
+    """Return which files stand in which field of the result: numbers, or a list of numbers."""
+    fields = schema.endpoints()[endpoint]["output_schema"]
+    shape: dict[str, Any] = {}
+    number = 0
+    for name, files in work.files.items():
+        numbers = list(range(number, number + len(files)))
+        number += len(files)
+        shape[name] = numbers if fields[name].get("type") == "array" else numbers[0]
+    return shape
 
 
 def _outcome(prompt: str, wrong: list[schema.Problem]) -> tuple[Any, Any]:
@@ -66,74 +87,6 @@ def _outcome(prompt: str, wrong: list[schema.Problem]) -> tuple[Any, Any]:
         return outcome, [{**item, "url": "https://docs.fal.ai/errors/#content_policy_violation"}]
     message = "Unexpected error"
     return outcome, [{"loc": ["body"], "msg": message, "type": "internal_server_error"}]
-
-
-def _seconds(endpoint: str, body: Mapping[str, Any]) -> int:
-    try:
-        return int(schema.value(endpoint, body, "duration") or 5)
-    except (TypeError, ValueError):
-        return 5
-
-
-def _picture(
-    sandbox: Sandbox, body: Mapping[str, Any], names: tuple[str, ...]
-) -> tuple[str | None, list[schema.Problem]]:
-    """Keep the picture of a field; report one that cannot be loaded or is too small."""
-    name = next((name for name in names if body.get(name)), None)
-    if name is None:
-        return None, []
-    url = body[name]
-    own = sandbox.own_file(url, OWN_FILES)
-    if own is None and not url.startswith("data:"):
-        if not re.match(r"https?://", url) or "/fal/cdn/files/" in url:
-            return None, [_bad(name, "Failed to download the file.", "file_download_error", url)]
-        return None, []  # the sandbox has no network: a foreign URL is taken on trust
-    try:
-        data = sandbox.store.read_file(own) if own else _inline(url)
-        with Image.open(io.BytesIO(data)) as picture:
-            picture.verify()
-            width, height = picture.size
-    except (OSError, ValueError, SyntaxError, binascii.Error):
-        return None, [_bad(name, "Failed to load the image.", "image_load_error", url)]
-    if min(width, height) < SMALLEST_SIDE:
-        context = {"min_height": SMALLEST_SIDE, "min_width": SMALLEST_SIDE}
-        small = _bad(name, "Image too small.", "image_too_small", url)
-        return None, [{**small, "ctx": context}]
-    return sandbox.keep_picture(data), []
-
-
-def _inline(uri: str) -> bytes:
-    return base64.b64decode(uri.partition(",")[2], validate=True)
-
-
-def _bad(name: str, message: str, kind: str, url: str) -> schema.Problem:
-    item = {"loc": ["body", name], "msg": message, "type": kind, "input": url[:200]}
-    return {**item, "url": f"https://docs.fal.ai/errors/#{kind}"}
-
-
-def _film(
-    sandbox: Sandbox, endpoint: str, body: Mapping[str, Any], first: str | None, last: str | None
-) -> Film:
-    ratio = ratio_of(str(schema.value(endpoint, body, "aspect_ratio") or "16:9"))
-    if first is not None:
-        shown = sandbox.picture_size(first)
-        ratio = shown[0] / shown[1]
-    width, height = frame_size(schema.resolution(endpoint), ratio)
-    prompt = str(body.get("prompt") or "")
-    audio = bool(schema.value(endpoint, body, "generate_audio")) or schema.always_audio(endpoint)
-    return Film(
-        width=width,
-        height=height,
-        seconds=_seconds(endpoint, body),
-        fps=FPS,
-        prompt=prompt,
-        label=endpoint,
-        motion=read_motion(prompt),
-        first=first,
-        last=last,
-        audio=audio,
-        fast=sandbox.settings.media == "fast",
-    )
 
 
 def app_of(endpoint: str) -> str:
@@ -167,15 +120,30 @@ def status(
     lines = log_lines(task, now)[after:] if logs else None
     if phase == "queued":
         return 202, {**body, "queue_position": 0, "logs": None, "metrics": {}}
+    if phase == "running" and has_flag(task, "requeue") and _is_requeued(task, now):
+        return 202, {**body, "queue_position": 0, "logs": None, "metrics": {}}
     if phase == "running":
         return 202, {**body, "status": "IN_PROGRESS", "logs": lines, "metrics": {}}
     metrics = {"inference_time": round(task.ends_at - task.starts_at, 3)}
     body = {**body, "status": "COMPLETED", "logs": lines, "metrics": metrics}
     if phase == "cancelled":
         body |= {"metrics": {}, "error": "Request was cancelled", "error_type": "client_cancelled"}
+    elif has_flag(task, "inner_error"):
+        body |= {"error": "Runner disconnected", "error_type": "runner_disconnected"}
     elif phase == "failed" and task.outcome == "failed":
         body |= {"error": "Unexpected error", "error_type": "internal_server_error"}
     return 200, body
+
+
+def _is_requeued(task: SandboxTask, now: float) -> bool:
+    """In the middle third of its run it waits once more."""
+    third = (task.ends_at - task.starts_at) / 3
+    return task.starts_at + third <= now < task.ends_at - third
+
+
+def is_forgotten(task: SandboxTask, now: float) -> bool:
+    """Say whether the vendor no longer knows a request that has ended."""
+    return has_flag(task, "forget_task") and task.phase(now) not in ("queued", "running")
 
 
 def log_lines(task: SandboxTask, now: float) -> list[dict[str, Any]]:
@@ -190,6 +158,9 @@ def log_lines(task: SandboxTask, now: float) -> list[dict[str, Any]]:
 
 def failure(task: SandboxTask, now: float) -> tuple[int, dict[str, Any], str | None]:
     """Return HTTP status, body and error type of the result of a request that gave none."""
+    if has_flag(task, "inner_error"):
+        body = {"detail": "Runner disconnected", "error_type": "runner_disconnected"}
+        return 503, body, "runner_disconnected"
     if task.phase(now) == "cancelled":
         body = {"detail": "Request was cancelled", "error_type": "client_cancelled"}
         return 499, body, "client_cancelled"

@@ -8,6 +8,7 @@ import re
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
@@ -17,7 +18,7 @@ from onetake.sandbox import Sandbox, SandboxTask
 from onetake.sandbox.app import own_url
 from onetake_fal.plugin import CARD
 from onetake_fal.sandbox import requests as fal_requests
-from onetake_fal.sandbox import schema
+from onetake_fal.sandbox import results, schema, webhooks
 from onetake_fal.sandbox.platform import Platform
 from onetake_fal.sandbox.storage import Storage
 
@@ -37,8 +38,9 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
         for route in storage.rest_routes()
         if isinstance(route, Route)
     ]
+    rest.append(Route("/.well-known/jwks.json", _jwks(sandbox)))
     platform = [
-        Route(route.path, keyed(route.endpoint, _unauthorised), methods=["GET"])
+        Route(route.path, keyed(route.endpoint, _unauthorised), methods=route.methods)
         for route in Platform(sandbox).routes()
     ]
     return [
@@ -55,6 +57,13 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
             ],
         )
     ]
+
+
+def _jwks(sandbox: Sandbox) -> Handler:
+    async def jwks(request: Request) -> Response:
+        return JSONResponse(webhooks.jwks(sandbox))
+
+    return jwks
 
 
 async def _to_target(request: Request) -> Response:
@@ -120,7 +129,7 @@ class Queue:
                 return JSONResponse({"detail": "Method Not Allowed"}, 405)
             return await self._submit(path, request)
         task = self._sandbox.store.task("fal", match["id"])
-        if task is None or not path.startswith(fal_requests.app_of(task.endpoint) + "/"):
+        if task is None or not self._is_shown(task, path):
             return JSONResponse({"status": "NOT_FOUND"}, 404)
         actions: dict[tuple[str, str], Handler] = {
             ("GET", "/status"): lambda r: self._status(task, r),
@@ -136,10 +145,18 @@ class Queue:
         response.headers["x-fal-request-id"] = task.id
         return response
 
+    def _is_shown(self, task: SandboxTask, path: str) -> bool:
+        """A request is known under its app only, and for as long as the vendor keeps it."""
+        forgotten = fal_requests.is_forgotten(task, self._sandbox.now())
+        return not forgotten and path.startswith(f"{fal_requests.app_of(task.endpoint)}/")
+
     async def _submit(self, endpoint: str, request: Request) -> Response:
         accepted = await self._accept(endpoint, request)
         if isinstance(accepted, Response):
             return accepted
+        webhook = request.query_params.get("fal_webhook")
+        if webhook:
+            webhooks.announce(self._sandbox, accepted, webhook, own_url(request))
         body = fal_requests.submitted(accepted, own_url(request))
         return JSONResponse(body, headers={"x-fal-request-id": accepted.id})
 
@@ -157,7 +174,24 @@ class Queue:
             wrong = schema.problems(endpoint, body)
             if wrong:
                 return JSONResponse({"detail": wrong}, 422)
-        return fal_requests.accept(self._sandbox, endpoint, body)
+        limit = request.query_params.get("fal_max_queue_length", "")
+        if limit.isdigit() and self._queued(endpoint) > int(limit):
+            return JSONResponse({"detail": "The queue of this endpoint is full"}, 429)
+        direct = "/run/" in request.url.path
+        return fal_requests.accept(self._sandbox, endpoint, body, direct=direct)
+
+    def _queued(self, endpoint: str) -> int:
+        now = self._sandbox.now()
+        tasks = self._sandbox.store.tasks("fal")
+        return sum(task.endpoint == endpoint and task.phase(now) == "queued" for task in tasks)
+
+    def _running_directly(self) -> int:
+        now = self._sandbox.now()
+        tasks = self._sandbox.store.tasks("fal")
+        return sum(
+            bool(task.extra.get("direct")) and task.phase(now) in ("queued", "running")
+            for task in tasks
+        )
 
     async def _status(self, task: SandboxTask, request: Request) -> Response:
         code, body = fal_requests.status(
@@ -189,18 +223,13 @@ class Queue:
         phase = task.phase(now)
         if phase in ("queued", "running"):
             return JSONResponse({"detail": "Request is still in progress"}, 400)
-        if phase != "succeeded":
+        if phase != "succeeded" or fal_requests.has_flag(task, "inner_error"):
             code, body, kind = fal_requests.failure(task, now)
             return JSONResponse(body, code, headers={"x-fal-error-type": kind} if kind else None)
-        path = await self._sandbox.film(task.film)
-        video = {
-            "url": f"{own_url(request)}/fal/media/{task.id}/output.mp4",
-            "content_type": "video/mp4",
-            "file_name": "output.mp4",
-            "file_size": path.stat().st_size,
-        }
         units = {"x-fal-billable-units": task.units} if task.units else None
-        return JSONResponse({"video": video}, headers=units)
+        return JSONResponse(
+            await results.result(self._sandbox, task, own_url(request)), headers=units
+        )
 
     async def _cancel(self, task: SandboxTask) -> Response:
         now = self._sandbox.now()
@@ -214,7 +243,13 @@ class Queue:
         return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202)
 
     async def run(self, request: Request) -> Response:
-        """Serve a direct run: wait, then answer with the result."""
+        """Serve a direct run: wait, then answer with the result. Too many at once are refused."""
+        if self._running_directly() >= self._sandbox.settings.concurrency:
+            detail = {
+                "detail": "Too many concurrent requests",
+                "error_type": "concurrent_requests_limit",
+            }
+            return JSONResponse(detail, 429, headers={"x-fal-needs-retry": "1"})
         accepted = await self._accept(request.path_params["path"].strip("/"), request)
         if isinstance(accepted, Response):
             return accepted
@@ -226,10 +261,14 @@ class Queue:
 
     async def media(self, request: Request) -> Response:
         """Serve a result's file; links of fal need no key and are public."""
-        task = self._sandbox.store.task("fal", request.path_params["id"])
-        if task is None or task.phase(self._sandbox.now()) != "succeeded":
+        found = self._sandbox.store.task("fal", request.path_params["id"])
+        if found is None or found.phase(self._sandbox.now()) != "succeeded":
             return JSONResponse({"detail": "not found"}, 404)
-        return FileResponse(await self._sandbox.film(task.film), media_type="video/mp4")
+        file = results.file_of(found, request.path_params["name"])
+        if file is None:
+            return JSONResponse({"detail": "not found"}, 404)
+        path = await anyio.to_thread.run_sync(results.path_of, self._sandbox, file)
+        return FileResponse(path, media_type=file["type"])
 
 
 def _wants_logs(request: Request) -> bool:

@@ -1,0 +1,103 @@
+"""fal's platform API: questions to it and what its answers mean. Pure; the driver asks.
+
+Facts: the platform's OpenAPI of 2026-08-21.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from onetake.driver import Balance, Deduction, LostSubmission, Task
+
+ROOT = "https://api.fal.ai/v1"
+REQUESTS = f"{ROOT}/models/requests/by-endpoint"
+MODELS = f"{ROOT}/models"
+PRICING = f"{ROOT}/models/pricing"
+BILLING_EVENTS = f"{ROOT}/models/billing-events"
+BILLING = f"{ROOT}/account/billing"
+CLOCK_SKEW = 120.0
+"""Seconds by which this machine's clock and fal's may differ."""
+
+EVENTS_AT_ONCE = 1000
+NANO = Decimal(1_000_000_000)
+
+
+def listing_query(lost: LostSubmission, cursor: str | None) -> dict[str, str]:
+    """Return the query for requests of an endpoint from a submission on.
+
+    The list's window is by end time, so only its start says anything about a lost request.
+    """
+    query = {
+        "endpoint_id": lost.submission.path,
+        "start": iso(lost.sent_at - CLOCK_SKEW),
+        "expand": "payloads",
+        "limit": "100",
+    }
+    return query if cursor is None else {**query, "cursor": cursor}
+
+
+def matching(listed: Sequence[Mapping[str, Any]], lost: LostSubmission) -> list[Task]:
+    """Return the requests that were sent at that time with exactly that JSON."""
+    body = json.loads(lost.body)
+    first = lost.sent_at - CLOCK_SKEW
+    last = lost.sent_at + lost.took_at_most + CLOCK_SKEW
+    found: dict[str, Task] = {}
+    for item in listed:
+        sent = seconds(item.get("sent_at"))
+        if item.get("json_input") == body and sent is not None and first <= sent <= last:
+            request_id = str(item["request_id"])
+            found[request_id] = Task(request_id, lost.submission.route, lost.submission.path)
+    return list(found.values())
+
+
+def events_query(since: float, until: float, cursor: str | None) -> dict[str, str]:
+    """Return the query for what was billed in a span of time."""
+    query = {"start": iso(since), "end": iso(until), "limit": str(EVENTS_AT_ONCE)}
+    return query if cursor is None else {**query, "cursor": cursor}
+
+
+def deduction(event: Mapping[str, Any]) -> Deduction:
+    """Read one billing event; what was charged is the cost after discounts."""
+    total = event.get("cost_total")
+    if total is None:
+        amount = Decimal(str(event["cost_estimate_nano_usd"])) / NANO
+    else:
+        amount = Decimal(str(total))
+    told = ("output_units", "unit_price", "percent_discount", "cost_subtotal", "cost_discount")
+    return Deduction(
+        at=seconds(event.get("timestamp")) or 0.0,
+        task_id=str(event["request_id"]),
+        model=str(event.get("endpoint_id", "")),
+        amount=amount,
+        unit="USD",
+        source="credits",
+        detail={name: str(event[name]) for name in told if event.get(name) is not None},
+    )
+
+
+def balances(answer: Mapping[str, Any]) -> list[Balance]:
+    """Read the account's credits."""
+    held = answer.get("credits")
+    if not isinstance(held, Mapping):
+        return []
+    left = Decimal(str(held["current_balance"]))
+    return [Balance("credits", left, str(held.get("currency", "USD")))]
+
+
+def iso(moment: float) -> str:
+    """Write a time as fal reads it."""
+    found = datetime.datetime.fromtimestamp(moment, datetime.UTC)
+    return found.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def seconds(text: Any) -> float | None:
+    """Read a time of fal's, in seconds since the epoch; None if it is none."""
+    try:
+        moment = datetime.datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=moment.tzinfo or datetime.UTC).timestamp()
