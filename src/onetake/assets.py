@@ -21,7 +21,7 @@ from typing import IO, Any, Literal
 
 from onetake.errors import AssetError
 
-MediaKind = Literal["image", "video", "audio"]
+MediaKind = Literal["image", "video", "audio", "file"]
 AssetSource = str | Path | bytes | IO[bytes]
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
@@ -45,6 +45,9 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x1aE\xdf\xa3", "video/webm"),
 )
 
+
+UNTOLD = "image/*"
+"""Media type of a remote file whose URL does not tell it: most are pictures."""
 
 VENDOR_ID = "id:"
 """Beginning of a source that names a file by the vendor's id."""
@@ -87,7 +90,7 @@ class LoadedAsset:
 
     Attributes:
         role: the slot it fills, or None until `onetake.fitting.fit` chose one.
-        kind: ``image``, ``video`` or ``audio``.
+        kind: ``image``, ``video``, ``audio``, or ``file`` for anything else.
         media_type: such as ``image/png``.
         name: file name for the vendor and for messages.
         sha256: of the bytes; for a remote file, of its URL.
@@ -127,20 +130,26 @@ class LoadedAsset:
         }
 
 
-def load(asset: Asset) -> LoadedAsset:
+def load(asset: Asset, *, any_kind: bool = False) -> LoadedAsset:
     """Read an asset and find out what it is.
+
+    Args:
+        asset: the file.
+        any_kind: accept what is neither picture, video nor sound, too.
 
     Raises:
         AssetError: the file is missing, empty, unreadable, or neither picture, video nor sound.
     """
     if isinstance(asset.source, str) and asset.source.startswith(("http://", "https://")):
-        return _remote(asset, asset.source)
+        return _remote(asset, asset.source, any_kind=any_kind)
     if isinstance(asset.source, str) and _is_vendor_id(asset.source):
         return _known_to_vendor(asset, asset.source.removeprefix(VENDOR_ID))
     data, name = _read(asset)
     if not data:
         raise AssetError(f"{asset.label}: the file is empty.")
     media_type = asset.media_type or sniff(data)
+    if any_kind and not _is_media(media_type):
+        return _any_file(asset, data, name, media_type)
     if media_type is None:
         raise AssetError(
             f"{asset.label}: this is not a picture, video or sound that onetake knows.",
@@ -160,6 +169,17 @@ def load(asset: Asset) -> LoadedAsset:
         sha256=hashlib.sha256(data).hexdigest(),
         data=data,
         **facts,
+    )
+
+
+def _any_file(asset: Asset, data: bytes, name: str, media_type: str | None) -> LoadedAsset:
+    return LoadedAsset(
+        role=asset.role,
+        kind="file",
+        media_type=media_type or mimetypes.guess_type(name)[0] or "application/octet-stream",
+        name=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        data=data,
     )
 
 
@@ -189,12 +209,13 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
-def _remote(asset: Asset, url: str) -> LoadedAsset:
+def _remote(asset: Asset, url: str, *, any_kind: bool) -> LoadedAsset:
     path = urllib.parse.urlsplit(url).path
-    media_type = asset.media_type or mimetypes.guess_type(path)[0] or "image/*"
+    media_type = asset.media_type or mimetypes.guess_type(path)[0] or UNTOLD
+    known = _is_media(media_type) or not any_kind
     return LoadedAsset(
         role=asset.role,
-        kind=_kind_of(media_type, asset.label),
+        kind=_kind_of(media_type, asset.label) if known else "file",
         media_type=media_type,
         name=asset.name or Path(path).name or "file",
         sha256=hashlib.sha256(url.encode()).hexdigest(),
@@ -257,6 +278,10 @@ def _from_data_uri(uri: str) -> bytes:
         return urllib.parse.unquote_to_bytes(payload)
     except (binascii.Error, ValueError) as error:
         raise AssetError(f"the data URI {header}… cannot be decoded: {error}.") from error
+
+
+def _is_media(media_type: str | None) -> bool:
+    return (media_type or "").partition("/")[0] in ("image", "video", "audio")
 
 
 def _kind_of(media_type: str, label: str) -> MediaKind:

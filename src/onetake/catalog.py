@@ -13,7 +13,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from onetake.credentials import Alternative
 from onetake.errors import ConfigurationError, UnknownModel
@@ -55,6 +55,9 @@ class ProviderCard:
         look_batch: how many tasks one ``look`` may ask for.
         backends: async libraries that the driver runs on.
         passes_unknown: ids with a slash that no card knows are passed to the vendor as they are.
+        passed_resend: `ModelCard.resend` of models that are passed on.
+        file_fields: endings of the names of the vendor's fields that hold the URL of a file;
+            a local file given there is read and made reachable.
         key_help: where to get credentials.
         currencies: region name to the currency it is billed in.
         lost_seconds: after so many seconds a task whose submission got no answer has ended, and
@@ -80,6 +83,8 @@ class ProviderCard:
     look_batch: int = 1
     backends: tuple[str, ...] = ("asyncio", "trio")
     passes_unknown: bool = False
+    passed_resend: Literal["safe", "lookup", "none"] = "none"
+    file_fields: tuple[str, ...] = ()
     key_help: str = ""
     currencies: Mapping[str, str] = field(default_factory=dict)
     lost_seconds: float = 7200.0
@@ -156,6 +161,7 @@ class Catalog:
             task=task,
             prompt_required=False,
             negative_prompt=True,
+            resend=self.provider.passed_resend,
             catalogued=False,
         )
 

@@ -133,6 +133,20 @@ class Driver(abc.ABC):
             return PreparedAsset(asset, asset.url)
         return PreparedAsset(asset, Blob(asset.sha256, "base64", asset.media_type))
 
+    async def describe(self, vendor_id: str) -> ModelCard | None:
+        """Return a card for a model that the catalog does not know, from the vendor's own schema.
+
+        A free read. None: the vendor tells none.
+
+        Raises:
+            OnetakeError: it cannot be asked now; the model is then passed on without checks.
+        """
+        return None
+
+    async def findings(self) -> Sequence[str]:
+        """Say in sentences what `doctor` should know of the credentials; free reads only."""
+        return ()
+
     async def arrange(
         self, request: FittedRequest, assets: Sequence[PreparedAsset]
     ) -> Mapping[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from onetake.assets import Asset, LoadedAsset, load
+from onetake.assets import UNTOLD, Asset, LoadedAsset, load
 from onetake.catalog import Catalog, InputSlot, ModelCard
 from onetake.conversion import adapt
 from onetake.errors import AssetError
+from onetake.placing import is_place
 
 ROLE_SYNONYMS = {
     "start": "first_frame",
@@ -43,7 +44,11 @@ def fill_slots(
         return ()
     filled: list[LoadedAsset] = []
     for asset in assets:
-        loaded = load(asset)
+        placed = is_place(asset.role)
+        loaded = load(asset, any_kind=placed or not card.catalogued or _takes_any(card))
+        if placed:
+            filled.append(loaded)
+            continue
         role = _role_of(card, loaded, filled)
         if card.catalogued:
             slot = card.inputs[role]
@@ -52,6 +57,10 @@ def fill_slots(
             check_asset(card, replace(loaded, role=role), slot)
         filled.append(replace(loaded, role=role))
     return tuple(filled)
+
+
+def _takes_any(card: ModelCard) -> bool:
+    return any(slot.kind == "file" for slot in card.inputs.values())
 
 
 def check_filled(card: ModelCard, filled: Sequence[LoadedAsset]) -> None:
@@ -72,10 +81,9 @@ def check_filled(card: ModelCard, filled: Sequence[LoadedAsset]) -> None:
 
 
 def _of_kind(asset: LoadedAsset, slot: InputSlot) -> LoadedAsset:
-    """Of a file that only the vendor has, its slot tells the kind."""
-    if asset.vendor_id is None or slot.kind == "file":
-        return asset
-    return replace(asset, kind=slot.kind)
+    """Of a file that only the vendor has, or whose URL tells no kind, the slot tells it."""
+    untold = asset.vendor_id is not None or asset.media_type == UNTOLD
+    return replace(asset, kind=slot.kind) if untold and slot.kind != "file" else asset
 
 
 def _role_of(card: ModelCard, asset: LoadedAsset, filled: Sequence[LoadedAsset]) -> str:

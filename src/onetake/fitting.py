@@ -19,6 +19,7 @@ from onetake.catalog import Catalog, ChainStep, ModelCard
 from onetake.errors import AssetError, RequestError, UnsupportedParameter
 from onetake.filling import check_filled, fill_slots, role_word, sibling_hint
 from onetake.framing import FRAMING, follow_picture
+from onetake.placing import take_files
 from onetake.request import GenerationRequest, GenerationType
 from onetake.rewording import reword
 from onetake.rules import check_rules, word
@@ -110,6 +111,7 @@ def fit(
         raise RequestError("model: a request needs a model name.", provider=catalog.provider.name)
     draft = _draft(request, catalog.provider.name, catalog.other_providers)
     card = choose_card(request, catalog, draft.parameters, _roles(draft.assets))
+    take_files(card, draft.parameters, draft.vendor, draft.assets, catalog.provider.file_fields)
     if card.catalogued:
         if len(catalog.find(request.model)) > 1:
             draft.notes.append(f"{request.model} was read as {card.name}.")

@@ -26,6 +26,11 @@ class Holdings(Jobs):
         async with self._engine() as engine:
             return await engine.driver.account()
 
+    async def findings(self) -> Sequence[str]:
+        """Return sentences about the credentials, such as their scope."""
+        async with self._engine() as engine:
+            return await engine.driver.findings()
+
     async def deductions(self, *, days: float = 30.0) -> Sequence[Deduction]:
         """Return what the vendor took in the last days, by its own books; oldest first."""
         now = self._clock.now()

@@ -20,7 +20,8 @@ import anyio.to_thread
 
 from onetake import chains
 from onetake.assets import Asset, AssetSource
-from onetake.catalog import ModelCard
+from onetake.catalog import Catalog, ModelCard
+from onetake.described import DescribedCards
 from onetake.driver import Resource
 from onetake.engine.intents import Intent
 from onetake.engine.run import once_each
@@ -66,12 +67,21 @@ class Provider(Holdings):
         Raises:
             RequestError: naming the field, the value and what is allowed.
         """
-        return fit(request, self._catalog, strict=strict)
+        return fit(request, self._catalog_for(request), strict=strict)
 
     def estimate(self, request: GenerationRequest, *, strict: bool = True) -> CostEstimate:
         """Say what a request will cost, without any network or key."""
-        fitted = fit(request, self._catalog, strict=strict)
+        fitted = fit(request, self._catalog_for(request), strict=strict)
         return self._estimate(fitted)
+
+    def _catalog_for(self, request: GenerationRequest) -> Catalog:
+        """Return the catalog, with what is kept of a model that it does not know."""
+        return self._described.known(self._catalog, request)
+
+    @property
+    def _described(self) -> DescribedCards:
+        home = self._workshop.settings.home
+        return DescribedCards(home / "cache" / "models", self._clock)
 
     def _estimate(self, fitted: FittedRequest) -> CostEstimate:
         return estimate_chain(fitted, self._catalog, region=self._workshop.region)
@@ -107,7 +117,8 @@ class Provider(Holdings):
         """
         async with self._engine() as engine:
             deadline = self._deadline(timeout)
-            intent = await self._intent(request, strict, max_cost, estimate)
+            catalog = await self._described.fetched(self._catalog, request, engine.driver.describe)
+            intent = await self._intent(request, strict, max_cost, estimate, catalog)
             if chains.steps(intent.fitted):
                 intent = replace(intent, first=functools.partial(self._steps_first, deadline))
             record = await engine.intend(replace(intent, retry=retry, reuse=reuse))
@@ -122,8 +133,10 @@ class Provider(Holdings):
         strict: bool,
         max_cost: Decimal | str | int | None,
         approved: CostEstimate | None,
+        catalog: Catalog | None = None,
     ) -> Intent:
-        fitted = await anyio.to_thread.run_sync(lambda: fit(request, self._catalog, strict=strict))
+        known = catalog or self._catalog
+        fitted = await anyio.to_thread.run_sync(lambda: fit(request, known, strict=strict))
         whole = self._estimate(fitted)
         check_limits(whole, max_cost, approved)
         own = estimate(fitted, self.card, region=self._workshop.region)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from onetake.cli import options, output
-from onetake.errors import ConfigurationError, OnetakeError
+from onetake.errors import AuthenticationError, ConfigurationError, OnetakeError
 
 if TYPE_CHECKING:
     from onetake.provider import Provider
@@ -104,7 +104,11 @@ async def _visit(provider: Provider) -> str:
     account = provider.account_key
     async with provider:
         await provider.verify()
-        balances = await provider.account()
-    packs = "; ".join(f"{item.name}: {item.remaining:f} {item.unit} left" for item in balances)
+        told = list(await provider.findings())
+        try:
+            balances = await provider.account()
+        except AuthenticationError:
+            balances = ()  # the findings say why
+    packs = [f"{item.name}: {item.remaining:f} {item.unit} left" for item in balances]
     place = f"{account.host} ({account.environment}): the credentials are accepted"
-    return f"{place}; {packs}" if packs else place
+    return "; ".join([place, *told, *packs])

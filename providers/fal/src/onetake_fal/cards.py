@@ -11,6 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from onetake.catalog import ModelCard
+from onetake_fal import openapi
+
 Fields = Mapping[str, Mapping[str, Any]]
 """Field name to ``type``, ``required``, ``default``, ``enum``, ``min``, ``max``, ``max_length``,
 ``items``, ``limits``: the form of ``sandbox/endpoints.json``."""
@@ -101,6 +104,46 @@ def card_of(task: str, fields: Fields, *, elements: int = 4) -> dict[str, Any]:
     places = sorted(card["inputs"], key=lambda role: (*SLOTS, role).index(role))
     card["inputs"] = {role: card["inputs"][role] for role in places}
     return {key: value for key, value in card.items() if value != {}}
+
+
+def described(endpoint: str, model: Mapping[str, Any]) -> ModelCard:
+    """Return the card of an endpoint outside the catalog, from what the platform says of it.
+
+    Args:
+        endpoint: its id.
+        model: its entry in the platform's list of models, with its OpenAPI document.
+
+    Raises:
+        ValueError: the document cannot be read.
+    """
+    fields, _ = openapi.reduced(model["openapi"])
+    metadata = model.get("metadata") or {}
+    card = card_of(TASKS.get(str(metadata.get("category")), str(metadata.get("category"))), fields)
+    retired = metadata.get("status") == "deprecated"
+    return ModelCard(
+        provider="fal",
+        name=endpoint,
+        vendor_id=endpoint,
+        family=endpoint.partition("/")[2],
+        status="legacy" if retired else "current",
+        resend="lookup",
+        notice=f"{endpoint} is not in the catalog: it was checked against fal's own schema of it.",
+        source="fal OpenAPI",
+        **card,
+    )
+
+
+TASKS: Mapping[str, str] = {
+    "image-to-3d": "image-to-model",
+    "text-to-3d": "text-to-model",
+    "audio-to-audio": "audio-to-audio",
+    "speech-to-text": "speech-to-data",
+    "vision": "image-to-data",
+    "llm": "text-to-data",
+    "json": "text-to-data",
+    "training": "training-to-file",
+}
+"""fal's categories whose word for the output is not ours; others are tasks as they are."""
 
 
 def _read_prompt(card: dict[str, Any], task: str, fields: Fields) -> None:

@@ -34,7 +34,7 @@ from onetake.errors import (
 )
 from onetake.fitting import FittedRequest
 from onetake.job import TaskStatus
-from onetake_fal import errors, platform, results, wire
+from onetake_fal import cards, errors, platform, results, wire
 from onetake_fal.client import Client, VendorAnswer, accepted_id
 from onetake_fal.options import Options
 
@@ -80,6 +80,31 @@ class FalDriver(Driver):
         if asset.sha256 not in self._shared:
             self._shared[asset.sha256] = await self.upload(asset)
         return PreparedAsset(asset, self._shared[asset.sha256])
+
+    async def describe(self, vendor_id: str) -> ModelCard | None:
+        """Return a card from an endpoint's OpenAPI; None if fal does not list it."""
+        query = {"endpoint_id": vendor_id, "expand": "openapi-3.0"}
+        answer = await self._platform(platform.MODELS, query)
+        try:
+            found = [item for item in answer["models"] if item["endpoint_id"] == vendor_id]
+            if not found or "openapi" not in found[0]:
+                return None
+            return cards.described(vendor_id, found[0])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _unreadable(error) from error
+
+    async def findings(self) -> Sequence[str]:
+        """Tell the key's scope: only one of scope ADMIN may read what was billed."""
+        try:
+            await self.account()
+        except AuthenticationError:
+            return (
+                "the key has scope API: it generates, but may not read balance and billing events; "
+                "a key of scope ADMIN may",
+            )
+        except OnetakeError as error:
+            return (f"whether the key may read the balance could not be told: {error.message}",)
+        return ("the key has scope ADMIN: balance and billing events can be read",)
 
     async def upload(self, asset: LoadedAsset) -> str:
         """Put a file into fal's storage."""

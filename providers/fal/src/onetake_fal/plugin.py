@@ -38,6 +38,8 @@ CARD = ProviderCard(
     look_batch=1,
     backends=("asyncio",),
     passes_unknown=True,
+    passed_resend="lookup",
+    file_fields=("_url", "_urls"),
     unpriced_fields=frozenset(
         {"seed", "negative_prompt", "output_format", "sync_mode", "enable_safety_checker"}
     ),

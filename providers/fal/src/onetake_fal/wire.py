@@ -8,6 +8,7 @@ values.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ from onetake.driver import PreparedAsset, Submission
 from onetake.errors import RequestError, UnsupportedParameter
 from onetake.fitting import FittedRequest
 from onetake.mentions import rewrite
+from onetake.placing import PLACE, is_place
 
 Body = dict[str, Any]
 _UNKNOWN_FIELDS = {"first_frame": "image_url", "last_frame": "tail_image_url"}
@@ -50,8 +52,11 @@ def submission(request: FittedRequest, job_id: str, assets: Sequence[PreparedAss
     body |= _pixels(request)
     if request.negative_prompt is not None:
         body["negative_prompt"] = request.negative_prompt
-    body.update(request.vendor)
+    body.update(copy.deepcopy(dict(request.vendor)))
     body.pop("endpoint", None)  # it named the endpoint, not a field
+    for item in assets:
+        if is_place(item.asset.role):
+            place(body, str(item.asset.role).removeprefix(PLACE), item.value)
     if body.get("sync_mode"):
         raise RequestError(
             "sync_mode: the files would come inside the answer, where they cannot be delivered "
@@ -90,6 +95,8 @@ def files(request: FittedRequest, assets: Sequence[PreparedAsset]) -> Body:
     elements: dict[int, Body] = {}
     for item in assets:
         role = str(item.asset.role)
+        if is_place(role):
+            continue  # it has its place in a field that the caller wrote
         element = _ELEMENT.fullmatch(role)
         if element is not None and request.card.catalogued:
             _add_to_element(elements.setdefault(int(element[1]), {}), item.value, element[2])
@@ -98,7 +105,7 @@ def files(request: FittedRequest, assets: Sequence[PreparedAsset]) -> Body:
         elif role in wire.get("lists", ()):
             body.setdefault(str(wire.get(role, role)), []).append(item.value)
         else:
-            place(body, str(wire.get(role) or _field_of(request, role)), item.value)
+            body[str(wire.get(role) or _field_of(request, role))] = item.value
     if elements:
         body["elements"] = [elements[number] for number in sorted(elements)]
     if "dynamic_masks" in body:
@@ -131,21 +138,12 @@ def _field_of(request: FittedRequest, role: str) -> str:
 
 
 def place(body: Body, field: str, value: Any) -> None:
-    """Set a field; a dotted name such as ``items.0.image_url`` means one inside another."""
+    """Fill the gap that a local file left: ``items.0.image_url`` is a field inside another."""
     *path, last = field.split(".")
     target: Any = body
-    for here, after in zip(path, (*path, last)[1:], strict=True):
-        empty: Any = [] if after.isdigit() else {}
-        if isinstance(target, list):
-            if int(here) == len(target):
-                target.append(empty)
-            target = target[int(here)]
-        else:
-            target = target.setdefault(here, empty)
-    if isinstance(target, list):
-        target.append(value)
-    else:
-        target[last] = value
+    for step in path:
+        target = target[int(step)] if isinstance(target, list) else target[step]
+    target[int(last) if isinstance(target, list) else last] = value
 
 
 def _add_to_element(element: Body, value: Any, video: str | None) -> None:

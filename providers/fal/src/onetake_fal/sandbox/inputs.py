@@ -48,10 +48,12 @@ class Given:
     wrong: list[schema.Problem] = field(default_factory=list)
 
 
-def read(sandbox: Sandbox, body: Mapping[str, Any]) -> Given:
-    """Read every field whose name says that it holds the URL of a file."""
+def read(sandbox: Sandbox, endpoint: str, body: Mapping[str, Any]) -> Given:
+    """Read every field of the endpoint whose name says that it holds the URL of a file."""
     given = Given()
-    for name, value in body.items():
+    fields = schema.endpoints()[endpoint]["input_schema"]
+    for name in fields.keys() & body.keys():
+        value = body[name]
         if name.endswith("_url") and isinstance(value, str) and value:
             _read(sandbox, given, name, value, ("body", name))
         elif name.endswith("_urls") and isinstance(value, list):

@@ -22,7 +22,7 @@ def accept(
     wrong = schema.problems(endpoint, body)
     work: Work | None = None
     if not wrong:
-        given = inputs.read(sandbox, body)
+        given = inputs.read(sandbox, endpoint, body)
         wrong = given.wrong
         work = None if wrong else Maker(sandbox, endpoint, body, given).work()
     prompt = str(body.get("prompt") or body.get("text") or "")
