@@ -76,6 +76,7 @@ class DriverContext:
         submit_timeout: seconds for one submission.
         read_timeout: seconds for one read.
         options: provider options given to ``get_provider``.
+        streams: whether the transport hands on an answer while it still grows.
     """
 
     card: ProviderCard
@@ -86,6 +87,7 @@ class DriverContext:
     submit_timeout: float = 120.0
     read_timeout: float = 60.0
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    streams: bool = True
 
 
 class Driver(abc.ABC):
@@ -209,7 +211,15 @@ class Driver(abc.ABC):
         return False
 
     async def watch(self, task: Task) -> AsyncIterator[Snapshot]:
-        """Stream snapshots until the task ended. Optional; pacing by ``look`` always works."""
+        """Stream snapshots until the task ended. Optional; pacing by ``look`` always works.
+
+        It may end early, or raise: then the task is looked at again. Used for a few tasks at a
+        time, and only where ``context.streams`` is true.
+
+        Raises:
+            NotImplementedError: this vendor has no stream.
+            OnetakeError: it broke.
+        """
         raise NotImplementedError
         yield  # pragma: no cover - makes this an async generator
 

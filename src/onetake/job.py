@@ -164,6 +164,7 @@ class Job:
         error: the error as plain JSON, or None.
         position: place in the vendor's queue, or None.
         facts: what the vendor told beside files, such as the id of a voice or the faces it found.
+        logs: new lines of the vendor's log; only for ``on_update``, they are not kept.
     """
 
     id: str
@@ -182,6 +183,7 @@ class Job:
     error: Mapping[str, Any] | None = None
     position: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    logs: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object (the one of ``onetake generate --json``)."""

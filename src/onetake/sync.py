@@ -145,6 +145,7 @@ class Provider:
     resubmit = _blocking(original.Provider.resubmit)
     read_callback = _blocking(original.Provider.read_callback)
     account = _blocking(original.Provider.account)
+    findings = _blocking(original.Provider.findings)
     deductions = _blocking(original.Provider.deductions)
     resources = _blocking(original.Provider.resources)
     create_resource = _blocking(original.Provider.create_resource)

@@ -218,6 +218,7 @@ class Workshop:
             submit_timeout=self.settings.submit_timeout,
             read_timeout=self.settings.read_timeout,
             options=self.options,
+            streams=self.sandbox is not True,  # in this process an answer comes whole
         )
         driver = kind(context)
         assert isinstance(driver, Driver)

@@ -238,12 +238,12 @@ class Engine:
 
 
 def once_each(on_update: OnUpdate | None) -> OnUpdate:
-    """Return a function that reports a job only when its state or place in the queue changed."""
+    """Return a function that reports a job when its state or place changed, or its log grew."""
     last: list[tuple[JobState, int | None]] = []
 
     def tell(job: Job) -> None:
         now = (job.state, job.position)
-        if on_update is not None and last[-1:] != [now]:
+        if on_update is not None and (last[-1:] != [now] or job.logs):
             last[:] = [now]
             on_update(job)
 

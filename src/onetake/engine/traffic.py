@@ -14,7 +14,7 @@ import anyio
 
 from onetake.clock import Clock
 
-SUBMISSIONS, LOOKS, DOWNLOADS, UPLOADS = 20, 16, 12, 8
+SUBMISSIONS, LOOKS, DOWNLOADS, UPLOADS, STREAMS = 20, 16, 12, 8, 4
 """Requests in flight of each kind, for one account in one event loop."""
 
 
@@ -26,6 +26,7 @@ class Traffic:
         self.looks = anyio.CapacityLimiter(LOOKS)
         self.downloads = anyio.CapacityLimiter(DOWNLOADS)
         self.uploads = anyio.CapacityLimiter(UPLOADS)
+        self.streams = anyio.CapacityLimiter(STREAMS)
 
 
 class Signal:

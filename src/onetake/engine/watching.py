@@ -6,6 +6,8 @@ wakes the others; when it leaves, it hands over to one of them.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,13 +46,14 @@ class Waiter:
     missing_since: float | None = None
     failures: int = 0
     nudged: bool = False
+    streamed: bool = False
     ended: bool = False
     error: Exception | None = None
 
-    def tell(self) -> None:
+    def tell(self, logs: tuple[str, ...] = ()) -> None:
         """Report progress to the caller."""
         try:
-            self.on_update(self.record.job())
+            self.on_update(dataclasses.replace(self.record.job(), logs=logs))
         except Exception as error:  # noqa: BLE001 - the caller's own, told to the caller alone
             self.error = error
             self.ended = True
@@ -77,6 +80,7 @@ class Watcher:
         self._batch = batch
         self._waiters: list[Waiter] = []
         self._led = False
+        self._streaming = True
         self._wake = Signal()
         self._renewed_at: float | None = None
         self._nudged: dict[str, None] = {}
@@ -97,18 +101,65 @@ class Watcher:
         self._waiters.append(waiter)
         self._wake.give()
         try:
-            while not waiter.ended:
-                if self._led:
-                    await waiter.event.wait()
-                    waiter.event = anyio.Event()
-                else:
-                    await self._lead(waiter)
+            if self._takes_stream(waiter):
+                await self._wait_beside_stream(waiter)
+            else:
+                await self._wait(waiter)
         finally:
             self._waiters.remove(waiter)
             self._hand_over()
         if waiter.error is not None:
             raise waiter.error
         return waiter.record
+
+    async def _wait(self, waiter: Waiter) -> None:
+        while not waiter.ended:
+            if self._led:
+                await waiter.event.wait()
+                waiter.event = anyio.Event()
+            else:
+                await self._lead(waiter)
+
+    def _takes_stream(self, waiter: Waiter) -> bool:
+        """Take one of the few streams, if the vendor has any and one is free."""
+        if not self._streaming:
+            return False
+        with contextlib.suppress(anyio.WouldBlock):
+            self._traffic.streams.acquire_on_behalf_of_nowait(waiter)
+            return True
+        return False
+
+    async def _wait_beside_stream(self, waiter: Waiter) -> None:
+        failure: Exception | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._follow, waiter)
+                try:
+                    await self._wait(waiter)
+                except Exception as error:  # noqa: BLE001 - raised below, outside the group
+                    failure = error
+                group.cancel_scope.cancel()
+        finally:
+            self._traffic.streams.release_on_behalf_of(waiter)
+        if failure is not None:
+            raise failure
+
+    async def _follow(self, waiter: Waiter) -> None:
+        """Let the vendor tell of changes; while it does, the task is not looked at."""
+        waiter.streamed = True
+        try:
+            async for snapshot in self._driver.watch(waiter.record.vendor_task):
+                await self._heard(waiter, snapshot)
+                self._wake.give()
+        except NotImplementedError:
+            self._streaming = False
+        except OnetakeError as error:
+            log.info("job %s: %s; it is looked at instead", waiter.record.id, error)
+        except Exception:
+            log.exception("the driver broke its contract while streaming")
+        finally:
+            waiter.streamed = False
+            self._wake.give()
 
     async def _lead(self, leader: Waiter) -> None:
         self._led = True
@@ -128,10 +179,12 @@ class Watcher:
     async def _pause(self) -> None:
         """Sleep until a look is due, a caller's patience ends, or a new waiter comes."""
         now = self._clock.now()
-        for waiter in self._open():  # a clock that was set back must not stop the looks
+        polled = [waiter for waiter in self._open() if not waiter.streamed or waiter.nudged]
+        for waiter in polled:  # a clock that was set back must not stop the looks
             longest = max(waiter.record.typical_seconds, pacing.LONGEST)
             waiter.next_look = min(waiter.next_look, now + longest)
-        times = [min(w.next_look, w.deadline or w.next_look) for w in self._open()]
+        times = [waiter.next_look for waiter in polled]
+        times += [waiter.deadline for waiter in self._open() if waiter.deadline is not None]
         seconds = min([*times, now + self._journal.lease / 3]) - now
         if seconds <= 0:
             return
@@ -157,7 +210,11 @@ class Watcher:
             if waiter.deadline is not None and now >= waiter.deadline:
                 _end(waiter)
         await self._renew()
-        due = [waiter for waiter in self._open() if waiter.next_look <= now]
+        due = [
+            waiter
+            for waiter in self._open()
+            if waiter.next_look <= now and (not waiter.streamed or waiter.nudged)
+        ]
         for waiter in due:
             waiter.nudged = False
         if not due:
@@ -237,6 +294,8 @@ class Watcher:
     async def _change(self, waiter: Waiter, snapshot: Snapshot) -> None:
         record = waiter.record
         if snapshot.status is record.task and snapshot.position == record.position:
+            if snapshot.logs:
+                waiter.tell(snapshot.logs)
             return
         values = outcome(record, snapshot, self._priced)
         try:
@@ -244,7 +303,7 @@ class Watcher:
         except Overtaken:
             _end(waiter)  # no longer ours, or changed: `run_job` reads and claims anew
             return
-        waiter.tell()
+        waiter.tell(snapshot.logs)
         if waiter.record.submission is not Submission.ACCEPTED or waiter.record.task not in (
             TaskStatus.QUEUED,
             TaskStatus.RUNNING,

@@ -208,6 +208,8 @@ class FalDriver(Driver):
 
         Facts: server-sent events, one per change, closed after COMPLETED (fal docs 2025-12).
         """
+        if not self.context.streams:
+            raise NotImplementedError
         url = self._handle(task).status_url
         async for status in self._client.events(f"{url}/stream"):
             answer = await self._read(task, status, whole=False)

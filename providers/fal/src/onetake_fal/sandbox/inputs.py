@@ -52,7 +52,7 @@ def read(sandbox: Sandbox, endpoint: str, body: Mapping[str, Any]) -> Given:
     """Read every field of the endpoint whose name says that it holds the URL of a file."""
     given = Given()
     fields = schema.endpoints()[endpoint]["input_schema"]
-    for name in fields.keys() & body.keys():
+    for name in (name for name in fields if name in body):
         value = body[name]
         if name.endswith("_url") and isinstance(value, str) and value:
             _read(sandbox, given, name, value, ("body", name))
