@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
+import http.server
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from onetake.testing import SandboxServer, sandbox_server
+from onetake_fal import openapi
+from onetake_fal.sandbox import schema
 
 KEY = {"Authorization": "Key sandbox:sandbox"}
 APP = "fal-ai/kling-video/v2/master/image-to-video"
@@ -155,18 +165,19 @@ def test_the_python_client(picture: Path) -> None:
 
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with fal's JavaScript client installed."""
+    """A folder with fal's JavaScript client and Vercel's installed."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip("node and npm are not installed")
     folder = tmp_path_factory.mktemp("javascript")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
-    command = ["npm", "install", "--no-audit", "--no-fund", "@fal-ai/client@1.10.1"]
+    clients = ["@fal-ai/client@1.10.1", "@ai-sdk/fal@2.0.59", "ai@6"]
+    command = ["npm", "install", "--no-audit", "--no-fund", *clients]
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=50, check=False)
     if done.returncode != 0:
         pytest.skip("the npm registry cannot be reached")
-    script = CLIENTS / "javascript_client.mjs"
-    (folder / script.name).write_text(script.read_text())
-    return folder / script.name
+    for script in CLIENTS.glob("*.mjs"):
+        (folder / script.name).write_text(script.read_text())
+    return folder
 
 
 @pytest.mark.javascript
@@ -174,7 +185,7 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_javascript_client(javascript: Path, way: str) -> None:
     """Upload, submit, status, stream, result, cancel and subscribe; both ways to point it here."""
     with sandbox_server(seconds_per_job=1.0) as server:
-        seen = last_line("node", javascript, server.url, way)
+        seen = last_line("node", javascript / "javascript_client.mjs", server.url, way)
         assert seen["first"] == "IN_QUEUE"
         assert seen["stream"] == sorted(set(seen["stream"]), key=seen["stream"].index)
         assert seen["stream"][-1] == seen["last"] == "COMPLETED"
@@ -185,3 +196,141 @@ def test_the_javascript_client(javascript: Path, way: str) -> None:
         assert seen["unknown"] == 404
         assert seen["subscribe"] == "video/mp4"
         assert len(server.charges()) == 3
+
+
+@pytest.mark.javascript
+def test_vercels_client(javascript: Path) -> None:
+    """A film through the queue, a picture through a direct run, and a key that is refused."""
+    with sandbox_server(seconds_per_job=0.3) as server:
+        seen = last_line("node", javascript / "ai_sdk_client.mjs", server.url)
+        assert (seen["video"], seen["image"]) == ("video/mp4", "image/png")
+        assert seen["bytes"] > 10_000
+        assert "APICallError" in seen["refused"]
+        assert len(server.charges()) == 2
+
+
+# ── what the dialect does beside generating ──
+
+
+def test_webhooks_are_signed_as_documented() -> None:
+    """Anybody can check them with the published key: request, user, time, hash of the body."""
+    got: list[tuple[dict[str, str], bytes]] = []
+    with listener(got) as address, sandbox_server(seconds_per_job=0.0) as server:
+        server.fail("double_webhook")
+        submitted_with(server, fal_webhook=f"{address}/done?intent=1")
+        deadline = time.monotonic() + 20
+        while len(got) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)  # another thread brings it; there is no event to wait for
+        [jwk] = httpx.get(f"{server.url}/fal/rest/.well-known/jwks.json").json()["keys"]
+    assert len(got) == 2, "the fault doubled it"
+    headers, body = got[0]
+    told = json.loads(body)
+    assert told["status"] == "OK"
+    assert told["payload"]["video"]["content_type"] == "video/mp4"
+    signed = "\n".join(
+        (
+            headers["x-fal-webhook-request-id"],
+            headers["x-fal-webhook-user-id"],
+            headers["x-fal-webhook-timestamp"],
+            hashlib.sha256(body).hexdigest(),
+        )
+    )
+    key = Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(jwk["x"] + "=="))
+    key.verify(bytes.fromhex(headers["x-fal-webhook-signature"]), signed.encode())
+    assert told["request_id"] == headers["x-fal-webhook-request-id"]
+
+
+@contextlib.contextmanager
+def listener(got: list[tuple[dict[str, str], bytes]]) -> Iterator[str]:
+    """Listen for webhooks."""
+
+    class Door(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.append(({key.lower(): value for key, value in self.headers.items()}, body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *about: Any) -> None:
+            """Be quiet."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Door) as door:
+        threading.Thread(target=door.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{door.server_port}"
+        door.shutdown()
+
+
+def submitted_with(server: SandboxServer, **query: str) -> str:
+    """Submit with a query; return the request's id."""
+    answer = queue(server, "POST", TEXT, json={"prompt": "x"}, params=query)
+    return str(answer.json()["request_id"])
+
+
+def platform(server: SandboxServer, path: str, **query: Any) -> Any:
+    """Ask the platform."""
+    return httpx.get(f"{server.url}/fal/platform/v1/{path}", headers=KEY, params=query).json()
+
+
+def test_the_platform_tells_models_prices_and_bills() -> None:
+    """Lists have cursors; a price is one number per endpoint; a bill comes with the end."""
+    with sandbox_server(seconds_per_job=0.0) as server:
+        request_id = submitted(server)
+        [model] = platform(server, "models", endpoint_id=TEXT, expand="openapi-3.0")["models"]
+        assert f"/{TEXT}" in model["openapi"]["paths"]
+        first = platform(server, "models", limit=2)
+        second = platform(server, "models", limit=2, cursor=first["next_cursor"])
+        assert first["has_more"]
+        assert first["models"] != second["models"]
+        [price] = platform(server, "models/pricing", endpoint_id=TEXT)["prices"]
+        assert (price["unit_price"], price["unit"]) == (0.14, "output second")
+        [event] = platform(server, "models/billing-events", request_id=request_id)["billing_events"]
+        assert (event["cost_total"], event["output_units"]) == (0.7, 5.0)
+        before = platform(server, "account/billing", expand="credits")["credits"]
+        assert before == {"current_balance": 999.3, "currency": "USD"}
+        assert "error" in platform(server, "models/pricing")
+
+
+def test_direct_runs_have_a_limit() -> None:
+    """Too many at once are refused, and say that a retry helps."""
+    with sandbox_server(seconds_per_job=1.0, concurrency=1) as server:
+        url = f"{server.url}/fal/run/{TEXT}"
+        codes: list[int] = []
+
+        def call() -> None:
+            answer = httpx.post(url, headers=KEY, json={"prompt": "x"}, timeout=30)
+            codes.append(answer.status_code)
+            if answer.status_code == 429:
+                assert answer.json()["error_type"] == "concurrent_requests_limit"
+                assert answer.headers["x-fal-needs-retry"] == "1"
+
+        threads = [threading.Thread(target=call) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert sorted(codes) == [200, 429, 429]
+
+
+def test_a_queue_may_be_refused_when_it_is_long() -> None:
+    """``fal_max_queue_length``: counted over all callers of the endpoint."""
+    with sandbox_server(seconds_per_job=100) as server:
+        submitted(server)
+        submitted(server)
+        answer = queue(
+            server, "POST", TEXT, json={"prompt": "x"}, params={"fal_max_queue_length": 1}
+        )
+        assert answer.status_code == 429
+        assert len(server.charges()) == 2
+
+
+@pytest.mark.parametrize("endpoint", sorted(schema.endpoints()))
+def test_openapi_and_back(endpoint: str) -> None:
+    """What the dialect publishes, the driver reads as it was captured."""
+    wanted, given = openapi.reduced(schema.openapi(endpoint))
+    captured = schema.endpoints()[endpoint]
+    rules = ("type", "enum", "default", "min", "max", "max_length", "limits")
+    for name, rule in captured["input_schema"].items():
+        read = wanted[name]
+        assert {key: read.get(key) for key in rules} == {key: rule.get(key) for key in rules}
+        assert read["required"] == bool(rule.get("required"))
+    assert list(given) == list(captured.get("output_schema") or {})

@@ -134,7 +134,7 @@ def test_failures_name_our_field() -> None:
             }
         ]
     }
-    error = errors.task_failure(payload)
+    error = errors.task_failure(payload, None, {"image_url": "first_frame"})
     assert isinstance(error, JobFailed)
     assert "first_frame: Could not detect face" in str(error)
     moderated = {"detail": [{"loc": ["body"], "msg": "no", "type": "content_policy_violation"}]}

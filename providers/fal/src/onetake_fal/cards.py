@@ -7,11 +7,12 @@ left of fal's OpenAPI when prose is taken away.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from onetake.catalog import ModelCard
+from onetake.catalog import ModelCard, load_catalog
 from onetake_fal import openapi
 
 Fields = Mapping[str, Mapping[str, Any]]
@@ -144,6 +145,14 @@ TASKS: Mapping[str, str] = {
     "training": "training-to-file",
 }
 """fal's categories whose word for the output is not ours; others are tasks as they are."""
+
+
+@functools.cache
+def our_names(endpoint: str) -> Mapping[str, str]:
+    """Return an endpoint's fields in our words, as far as the catalog has it and they differ."""
+    found = (card for card in load_catalog("onetake_fal") if card.vendor_id == endpoint)
+    wire = next((card.wire for card in found), {})
+    return {field: ours for ours, field in wire.items() if isinstance(field, str)}
 
 
 def _read_prompt(card: dict[str, Any], task: str, fields: Fields) -> None:

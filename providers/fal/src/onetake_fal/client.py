@@ -59,14 +59,23 @@ class VendorAnswer(Exception):
 
 
 class KeyGuard(httpx.AsyncBaseTransport):
-    """Refuses to send the key to a host that is not fal's."""
+    """Never lets the key leave for a host that is not fal's.
+
+    fal-client sends it along when it puts a file to whatever place fal names; such places are
+    signed and need no key, so there the key is taken away. Anything else is refused. Tokens that
+    fal gives for one upload are not the key.
+    """
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
         self._inner = inner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless a credential would leave for a stranger."""
-        if "authorization" in request.headers and request.url.host not in OWN_HOSTS:
+        has_key = request.headers.get("authorization", "").startswith("Key ")
+        foreign = has_key and request.url.host not in OWN_HOSTS
+        if foreign and request.method == "PUT":
+            del request.headers["authorization"]
+        elif foreign:
             raise ConfigurationError(
                 f"fal named {request.url.host} for a call that carries the key; it was not sent."
             )

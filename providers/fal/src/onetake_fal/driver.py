@@ -115,7 +115,7 @@ class FalDriver(Driver):
                 asset.media_type,
                 asset.name,
                 repository="fal_v3",
-                fallback_repository=[],  # the fallback sends the key to whatever host it is told
+                fallback_repository=["fal"],
             )
         except VendorAnswer as answer:
             raise errors.refusal(answer.response.status_code, answer.payload) from None
@@ -194,11 +194,13 @@ class FalDriver(Driver):
         try:
             response = await self._client.http.get(self._handle(task).response_url)
         except VendorAnswer as answer:
-            return _failed(answer, status)
+            return _failed(answer, status, cards.our_names(task.path))
         if status.get("error"):
             return Snapshot(
                 TaskStatus.FAILED,
-                error=errors.task_failure({"detail": status["error"]}, kind),
+                error=errors.task_failure(
+                    {"detail": status["error"]}, kind, cards.our_names(task.path)
+                ),
                 raw=status,
             )
         return results.succeeded(response, task.path)
@@ -342,7 +344,9 @@ def _waiting(status: Mapping[str, Any]) -> Snapshot:
     )
 
 
-def _failed(answer: VendorAnswer, status: Mapping[str, Any]) -> Snapshot | Missing | LookError:
+def _failed(
+    answer: VendorAnswer, status: Mapping[str, Any], names: Mapping[str, str]
+) -> Snapshot | Missing | LookError:
     """Tell a request that failed from an answer that says nothing about it."""
     code = answer.response.status_code
     kind = status.get("error_type") or answer.response.headers.get("x-fal-error-type")
@@ -351,7 +355,7 @@ def _failed(answer: VendorAnswer, status: Mapping[str, Any]) -> Snapshot | Missi
     if not (status.get("error") or kind or errors.is_verdict(code, answer.payload)):
         error = errors.refusal(code, answer.payload)
         return LookError(error, getattr(error, "retry_after", None))
-    error = errors.task_failure(answer.payload, kind)
+    error = errors.task_failure(answer.payload, kind, names)
     cancelled = error.vendor_code == errors.CANCELLED
     state = TaskStatus.CANCELLED if cancelled else TaskStatus.FAILED
     raw = answer.payload if isinstance(answer.payload, Mapping) else {}

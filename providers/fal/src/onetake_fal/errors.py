@@ -91,43 +91,42 @@ TYPES: dict[str, Kind] = {
     "internal_error": Kind(JobFailed, 500, retryable=True, billed="no"),
 }
 
-FIELDS: Mapping[str, str] = {
-    "image_url": "first_frame",
-    "start_image_url": "first_frame",
-    "tail_image_url": "last_frame",
-    "end_image_url": "last_frame",
-    "generate_audio": "audio",
-}
-"""fal's field names in our words, for messages."""
-
+NO_NAMES: Mapping[str, str] = {}
 CONCURRENCY = "concurrent_requests_limit"
 CANCELLED = "client_cancelled"
 
 
-def describe(payload: Any) -> tuple[str | None, str]:
-    """Return the error type and a sentence from an error body of either form."""
+def describe(payload: Any, names: Mapping[str, str] = NO_NAMES) -> tuple[str | None, str]:
+    """Return the error type and a sentence from an error body of either form.
+
+    Args:
+        payload: the body.
+        names: fal's fields in our words; others keep their name.
+    """
     if not isinstance(payload, Mapping):
         return None, str(payload)[:300]
     detail = payload.get("detail")
     if isinstance(detail, list) and detail:
         items = [item for item in detail if isinstance(item, Mapping)]
         kind = next((str(item["type"]) for item in items if "type" in item), None)
-        return kind, "; ".join(_sentence(item) for item in items)
+        return kind, "; ".join(_sentence(item, names) for item in items)
     kind = payload.get("error_type")
     return (None if kind is None else str(kind)), str(detail or payload)[:300]
 
 
-def _sentence(item: Mapping[str, Any]) -> str:
+def _sentence(item: Mapping[str, Any], names: Mapping[str, str]) -> str:
     path = [str(part) for part in item.get("loc", ()) if part != "body"]
-    field = ".".join(FIELDS.get(part, part) for part in path)
+    field = ".".join(names.get(part, part) for part in path)
     context = item.get("ctx")
     limits = f" ({', '.join(f'{k}={v}' for k, v in context.items())})" if context else ""
     return f"{field}: {item.get('msg', '')}{limits}" if field else str(item.get("msg", ""))
 
 
-def task_failure(payload: Any, kind: str | None = None) -> OnetakeError:
-    """Return the error of a request that fal accepted and failed."""
-    found, text = describe(payload)
+def task_failure(
+    payload: Any, kind: str | None = None, names: Mapping[str, str] = NO_NAMES
+) -> OnetakeError:
+    """Return the error of a request that fal accepted and failed; see `describe`."""
+    found, text = describe(payload, names)
     name = kind or found
     row = TYPES.get(name or "", Kind(JobFailed, 0))
     return row.error(
