@@ -128,6 +128,11 @@ def _ids(name: str) -> Callable[[Any], Any]:
     return read
 
 
+def _number_word(value: Any) -> Any:
+    """A number among words: 4 is ``"4"``, beside ``"auto"``."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _lower(value)
+
+
 def _enabled(value: Any) -> Any:
     return value.get("enabled") if isinstance(value, Mapping) else _switch(value)
 
@@ -142,6 +147,7 @@ _NORMALISERS: Mapping[str, Callable[[Any], Any]] = {
     "extend_duration": _duration,
     "keep_original_sound": _switch,
     "watermark": _enabled,
+    "series": _number_word,
     "shots": _shots,
     "voices": _ids("voice"),
     "elements": _ids("element"),
