@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all capabilities faults coverage packages soak check fix docs live clean
+.PHONY: help demo test test-all catalog-fal capabilities faults coverage packages soak check fix docs live clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,7 @@ check: $(READY)  ## lint, types, import contracts, generated docs, and every com
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/catalog_fal.py --check
 	$(BIN)/python tools/generate_docs.py --check
 	$(BIN)/python -m pytest --media=fast -m docs -n auto tests/house
 
@@ -58,6 +59,9 @@ fix: $(READY)  ## mend what a machine can mend
 
 docs: $(READY)  ## write the generated parts of the docs anew
 	$(BIN)/python tools/generate_docs.py
+
+catalog-fal: $(READY)  ## fal's catalog from its schemas; with FAL_KEY it says what has changed, WRITE=1 takes it over
+	$(BIN)/python tools/catalog_fal.py $(if $(FAL_KEY),--live) $(if $(WRITE),--write)
 
 live: $(READY)  ## opt-in: one paid job with real keys, at most LIVE_MAX_USD (default 0.30)
 	ONETAKE_LIVE=1 LIVE_MAX_USD=$${LIVE_MAX_USD:-0.30} $(BIN)/python -m pytest -m live tests/live

@@ -133,13 +133,13 @@ def _key(name: str) -> str:
 # ── what fal says today ──
 
 
-def live(endpoints: list[str], key: str) -> Iterator[Mapping[str, Any]]:
+def live(endpoints: list[str], key: str, url: str = MODELS) -> Iterator[Mapping[str, Any]]:
     """Ask fal's platform for endpoints; yields its models."""
     with httpx.Client(headers={"Authorization": f"Key {key}"}, timeout=60) as client:
         for start in range(0, len(endpoints), AT_ONCE):
             some = endpoints[start : start + AT_ONCE]
             query = [("endpoint_id", name) for name in some] + [("expand", "openapi-3.0")]
-            answer = client.get(MODELS, params=[*query, ("limit", str(AT_ONCE))])
+            answer = client.get(url, params=[*query, ("limit", str(AT_ONCE))])
             answer.raise_for_status()
             yield from answer.json()["models"]
 
@@ -159,9 +159,14 @@ def drift(captured: Mapping[str, Any], today: Mapping[str, Any] | None) -> Itera
     yield from (f"{name}: {field} is new" for field in new if field not in old)
     for field in old.keys() & new.keys():
         for rule in ("type", "enum", "default", "required", "min", "max", "max_length"):
-            before, after = old[field].get(rule), new[field].get(rule)
+            before, after = (_plain(item[field].get(rule)) for item in (old, new))
             if before != after and not (rule == "required" and not before and not after):
                 yield f"{name}: {field}.{rule} {before!r} → {after!r}"
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: what was captured is read with decimals."""
+    return json.loads(json.dumps(value, default=float))
 
 
 def taken_over(captured: Mapping[str, Any], today: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -181,11 +186,14 @@ def _asked(captured: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     key = os.environ.get("FAL_KEY")
     if not key:
         sys.exit("FAL_KEY is not set; --live asks fal with it. Nothing is paid.")
-    found = {}
-    for item in live([entry["endpoint_id"] for entry in captured], key):
-        wanted, given = openapi.reduced(item["openapi"])
-        found[item["endpoint_id"]] = {**item, "input_schema": wanted, "output_schema": given}
-    return found
+    found = live([entry["endpoint_id"] for entry in captured], key)
+    return {item["endpoint_id"]: read(item) for item in found}
+
+
+def read(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return one of the platform's models with its fields in the captured form."""
+    wanted, given = openapi.reduced(model["openapi"])
+    return {**model, "input_schema": wanted, "output_schema": given}
 
 
 def main() -> int:

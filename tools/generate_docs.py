@@ -172,6 +172,13 @@ def settings() -> str:
     return "\n".join(rows)
 
 
+def waiting() -> str:
+    """Return the table that `benchmarks/waiting.py --write` measured."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    benchmark = importlib.import_module("waiting")
+    return str(benchmark.table(json.loads(benchmark.RESULTS.read_text("utf-8"))))
+
+
 def double_submit() -> str:
     """Return the table that `benchmarks/double_submit.py --write` measured."""
     sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -185,6 +192,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "docs/providers/fal.md": {
         "models": lambda: models("fal"),
         "prices": lambda: prices("fal"),
+        "waiting": waiting,
     },
     "docs/providers/kling.md": {
         "models": lambda: models("kling"),

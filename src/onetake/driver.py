@@ -31,6 +31,7 @@ from onetake.exchange import (
     Blob,
     Charge,
     Deduction,
+    ListPrice,
     LookError,
     LostSubmission,
     Missing,
@@ -51,6 +52,7 @@ __all__ = [
     "Deduction",
     "Driver",
     "DriverContext",
+    "ListPrice",
     "LookError",
     "LostSubmission",
     "Missing",
@@ -229,6 +231,10 @@ class Driver(abc.ABC):
 
     async def deductions(self, since: float, until: float) -> Sequence[Deduction]:
         """Return what the vendor took in a span of time, oldest first; empty: it tells nothing."""
+        return ()
+
+    async def list_prices(self, vendor_ids: Sequence[str]) -> Sequence[ListPrice]:
+        """Return what the vendor's price list says today; empty when it can't be asked."""
         return ()
 
     async def resources(self, kind: str, *, preset: bool = False) -> Sequence[Resource]:

@@ -242,6 +242,23 @@ class Deduction:
 
 
 @dataclass(frozen=True, slots=True)
+class ListPrice:
+    """What the vendor's own price list says of a model today; a hint beside the price book.
+
+    Attributes:
+        vendor_id: the model.
+        unit: what is counted, in the vendor's words.
+        amount: of one unit.
+        currency: ISO 4217 code.
+    """
+
+    vendor_id: str
+    unit: str
+    amount: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """Something at the vendor that requests refer to by its id: a voice, an element.
 

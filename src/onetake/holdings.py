@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from onetake import plugins
 from onetake.catalog import Catalog, ModelCard
-from onetake.driver import Balance, Deduction, Resource
+from onetake.driver import Balance, Deduction, ListPrice, Resource
 from onetake.errors import RequestError
 from onetake.jobs import Jobs
 
@@ -36,6 +36,20 @@ class Holdings(Jobs):
         now = self._clock.now()
         async with self._engine() as engine:
             return await engine.driver.deductions(now - days * DAY, now)
+
+    async def list_prices(self, models: Sequence[str]) -> Sequence[ListPrice]:
+        """Return what the vendor's own price list says of models today.
+
+        A hint: such lists may have one number where the price depends on resolution or sound.
+        What estimates and budgets use is the price book.
+
+        Args:
+            models: neutral names or the vendor's ids.
+        """
+        ids = [card.vendor_id for name in models for card in self._catalog.find(name)]
+        foreign = [name for name in models if "/" in name and not self._catalog.find(name)]
+        async with self._engine() as engine:
+            return await engine.driver.list_prices(list(dict.fromkeys([*ids, *foreign])))
 
     async def resources(self, kind: str, *, preset: bool = False) -> Sequence[Resource]:
         """Return the account's own voices or elements.

@@ -29,6 +29,7 @@ class Artifact:
         height: pixels, or None for sound.
         duration: seconds, or None for pictures.
         vendor_id: the vendor's id of the file, or None.
+        name: the vendor's name of the file, or None.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Artifact:
     height: int | None = None
     duration: float | None = None
     vendor_id: str | None = None
+    name: str | None = None
 
     def save(self, path: str | Path) -> Path:
         """Copy the file to ``path`` (or into it, if it is a folder); return the new path.
@@ -71,6 +73,7 @@ class Artifact:
             "height": self.height,
             "duration": self.duration,
             "vendor_id": self.vendor_id,
+            "name": self.name,
         }
 
     @staticmethod

@@ -146,6 +146,7 @@ class Provider:
     read_callback = _blocking(original.Provider.read_callback)
     account = _blocking(original.Provider.account)
     findings = _blocking(original.Provider.findings)
+    list_prices = _blocking(original.Provider.list_prices)
     deductions = _blocking(original.Provider.deductions)
     resources = _blocking(original.Provider.resources)
     create_resource = _blocking(original.Provider.create_resource)

@@ -10,6 +10,7 @@ import pytest
 
 from onetake import GenerationRequest, Job, JobState, get_provider
 from onetake.errors import ConfigurationError, JobFailed, OnetakeError, ProviderUnavailable
+from onetake.plugins import catalog
 from onetake.settings import Settings
 from onetake.testing import SandboxServer, VirtualClock, sandbox_server
 
@@ -205,6 +206,17 @@ def test_actual_cost_is_the_billed_units(server: SandboxServer, tmp_path: Path) 
     assert [(item.task_id, str(item.amount)) for item in books] == [(job.task_id, "0.7")]
     assert balances[0].unit == "USD"
     assert "ADMIN" in findings[0]
+
+
+def test_live_prices_are_a_hint(server: SandboxServer, tmp_path: Path) -> None:
+    """By neutral name or id, fifty at a time; one number, whatever the tier."""
+    names = [card.name for card in catalog("fal").cards]
+    names.append("sandbox/picture/text-to-image")
+    prices = run(server, tmp_path, lambda fal: fal.list_prices(names))
+    found = {price.vendor_id: price for price in prices}
+    assert str(found["fal-ai/kling-video/v2.6/pro/text-to-video"].amount) == "0.14"
+    assert found["sandbox/picture/text-to-image"].unit == "image"
+    assert len(server.requests(path="/platform/v1/models/pricing")) == 2
 
 
 def test_a_key_that_may_not_read_the_books_is_told(server: SandboxServer, tmp_path: Path) -> None:

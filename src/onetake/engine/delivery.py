@@ -188,6 +188,7 @@ class Deliverer:
             height=facts.height,
             duration=facts.duration,
             vendor_id=remote.vendor_id,
+            name=remote.name,
         )
 
     async def aclose(self) -> None:

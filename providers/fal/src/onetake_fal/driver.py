@@ -17,6 +17,7 @@ from onetake.driver import (
     Deduction,
     Driver,
     DriverContext,
+    ListPrice,
     LookError,
     LostSubmission,
     Missing,
@@ -210,7 +211,7 @@ class FalDriver(Driver):
 
         Facts: server-sent events, one per change, closed after COMPLETED (fal docs 2025-12).
         """
-        if not self.context.streams:
+        if not (self.context.streams and self._options.stream):
             raise NotImplementedError
         url = self._handle(task).status_url
         async for status in self._client.events(f"{url}/stream"):
@@ -276,6 +277,18 @@ class FalDriver(Driver):
             return platform.balances(await self._platform(platform.BILLING, {"expand": "credits"}))
         except (ArithmeticError, KeyError, TypeError) as error:
             raise _unreadable(error) from error
+
+    async def list_prices(self, vendor_ids: Sequence[str]) -> Sequence[ListPrice]:
+        """Return fal's live prices: one number per endpoint, without tiers."""
+        found: list[ListPrice] = []
+        for start in range(0, len(vendor_ids), platform.AT_ONCE):
+            some = ",".join(vendor_ids[start : start + platform.AT_ONCE])
+            answer = await self._platform(platform.PRICING, {"endpoint_id": some})
+            try:
+                found += map(platform.list_price, answer["prices"])
+            except (ArithmeticError, KeyError, TypeError) as error:
+                raise _unreadable(error) from error
+        return found
 
     async def deductions(self, since: float, until: float) -> Sequence[Deduction]:
         """Return billing events, oldest first; fal writes them minutes after a request's end."""

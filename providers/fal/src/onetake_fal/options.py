@@ -39,6 +39,7 @@ class Options:
         inline_below: pictures of fewer bytes go into the request itself; saves their upload, but
             two jobs that ask for the same then have the same body.
         shared_uploads: a file is uploaded once for all jobs of this provider; the same price.
+        stream: follow a few jobs at a time by fal's status stream, not by looks.
     """
 
     start_timeout: float = START_TIMEOUT
@@ -48,6 +49,7 @@ class Options:
     recoverable: bool = True
     inline_below: int = 0
     shared_uploads: bool = False
+    stream: bool = True
 
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Options:
@@ -60,7 +62,7 @@ class Options:
         options = cls(**known)
         _check_number("start_timeout", options.start_timeout, "above 1, as fal demands", 1)
         _check_number("inline_below", options.inline_below, "of bytes, 0 or more", -1)
-        for name in ("recoverable", "shared_uploads"):
+        for name in ("recoverable", "shared_uploads", "stream"):
             _check(name, known.get(name, True) in (True, False), known.get(name), "true or false")
         priority = options.priority
         _check("priority", priority in (None, *PRIORITIES), priority, " or ".join(PRIORITIES))

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from onetake.driver import Balance, Deduction, LostSubmission, Task
+from onetake.driver import Balance, Deduction, ListPrice, LostSubmission, Task
 
 ROOT = "https://api.fal.ai/v1"
 REQUESTS = f"{ROOT}/models/requests/by-endpoint"
@@ -21,6 +21,9 @@ BILLING_EVENTS = f"{ROOT}/models/billing-events"
 BILLING = f"{ROOT}/account/billing"
 CLOCK_SKEW = 120.0
 """Seconds by which this machine's clock and fal's may differ."""
+
+AT_ONCE = 50
+"""Endpoints that one question may name."""
 
 EVENTS_AT_ONCE = 1000
 NANO = Decimal(1_000_000_000)
@@ -55,8 +58,8 @@ def matching(listed: Sequence[Mapping[str, Any]], lost: LostSubmission) -> list[
 
 
 def events_query(since: float, until: float, cursor: str | None) -> dict[str, str]:
-    """Return the query for what was billed in a span of time."""
-    query = {"start": iso(since), "end": iso(until), "limit": str(EVENTS_AT_ONCE)}
+    """Return the query for what was billed in a span of time; fal counts whole seconds."""
+    query = {"start": iso(since), "end": iso(until + 1), "limit": str(EVENTS_AT_ONCE)}
     return query if cursor is None else {**query, "cursor": cursor}
 
 
@@ -77,6 +80,12 @@ def deduction(event: Mapping[str, Any]) -> Deduction:
         source="credits",
         detail={name: str(event[name]) for name in told if event.get(name) is not None},
     )
+
+
+def list_price(item: Mapping[str, Any]) -> ListPrice:
+    """Read one live price."""
+    amount = Decimal(str(item["unit_price"]))
+    return ListPrice(str(item["endpoint_id"]), str(item["unit"]), amount, str(item["currency"]))
 
 
 def balances(answer: Mapping[str, Any]) -> list[Balance]:

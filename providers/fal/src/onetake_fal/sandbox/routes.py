@@ -24,6 +24,9 @@ from onetake_fal.sandbox.storage import Storage
 
 KEY = "sandbox:sandbox"
 STREAM_INTERVAL = 0.05
+PING_SECONDS = 15.0
+"""Between two comments on a stream where nothing happens; fal's pace is not documented."""
+
 _REQUEST = re.compile(
     r"^(?P<app>.+)/requests/(?P<id>[^/]+)(?P<rest>/status/stream|/status|/cancel|/response)?$"
 )
@@ -204,8 +207,12 @@ class Queue:
         return StreamingResponse(events, media_type="text/event-stream")
 
     async def _events(self, task: SandboxTask, base: str, logs: bool) -> AsyncIterator[str]:
-        """Yield one event per change and end after the last; logs are incremental."""
+        """Yield one event per change and end after the last; logs are incremental.
+
+        While nothing changes, comments keep the connection open, as fal's do.
+        """
         last, told = None, 0
+        said_at = self._sandbox.now()
         while True:
             current = self._sandbox.store.task("fal", task.id) or task
             now = self._sandbox.now()
@@ -214,8 +221,12 @@ class Queue:
                 yield f"data: {json.dumps(body)}\n\n"
                 last = body["status"]
                 told = len(fal_requests.log_lines(current, now))
+                said_at = now
             if last == "COMPLETED":
                 return
+            if now - said_at >= PING_SECONDS:
+                yield ": ping\n\n"
+                said_at = now
             await self._sandbox.clock.sleep(STREAM_INTERVAL)
 
     async def _result(self, task: SandboxTask, request: Request) -> Response:

@@ -1,0 +1,110 @@
+"""The catalog's files: written from the captured schemas, compared with what fal says today."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import json
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from onetake import plugins
+from onetake.catalog import ModelCard
+from onetake.testing import SandboxServer
+from onetake_fal import cards
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    """The script behind `make catalog-fal`."""
+    spec = importlib.util.spec_from_file_location("catalog_fal", ROOT / "tools/catalog_fal.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def captured(tool: ModuleType) -> list[dict[str, Any]]:
+    """The schemas as captured."""
+    found: list[dict[str, Any]] = json.loads(tool.CAPTURED.read_text(), parse_float=Decimal)
+    return found
+
+
+def test_the_catalog_is_what_the_schemas_give(tool: ModuleType, captured: Any) -> None:
+    """Nobody has written into the generated files."""
+    for name, text in tool.files(captured).items():
+        assert (tool.PACKAGE / "catalog" / name).read_text("utf-8") == text, name
+
+
+def test_drift_is_told_line_by_line(tool: ModuleType, captured: Any) -> None:
+    """Fields that came, went or changed, an endpoint that is no longer listed."""
+    [old] = [item for item in captured if item["endpoint_id"].endswith("v2/master/text-to-video")]
+    new = {**copy.deepcopy(old), "metadata": {"status": "deprecated"}}
+    fields = new["input_schema"]
+    fields["duration"]["enum"].append("15")
+    fields["seed"] = {"type": "integer", "required": False}
+    del fields["cfg_scale"]
+    told = "\n".join(tool.drift(old, new))
+    assert "duration.enum ['5', '10'] → ['5', '10', '15']" in told
+    assert "seed is new" in told
+    assert "cfg_scale is gone" in told
+    assert "'active' → 'deprecated'" in told
+    assert "does not list it" in "".join(tool.drift(old, None))
+    assert tool.taken_over(old, new)["input_schema"] == fields
+
+
+def test_the_platforms_own_schemas_show_no_drift(
+    tool: ModuleType, captured: Any, server: SandboxServer
+) -> None:
+    """Asked fifty at a time; what the dialect publishes is what was captured."""
+    ids = [item["endpoint_id"] for item in captured]
+    url = f"{server.url}/fal/platform/v1/models"
+    today = {item["endpoint_id"]: item for item in tool.live(ids, "sandbox:sandbox", url)}
+    assert len(server.requests(path="/platform/v1/models")) == 2
+    assert len(today) == 82, "four are retired"
+    changes = [
+        line
+        for item in captured
+        if item["status"] == "active"
+        for line in tool.drift(item, tool.read(today[item["endpoint_id"]]))
+    ]
+    assert changes == []
+
+
+@pytest.mark.parametrize("card", plugins.catalog("fal").cards, ids=lambda card: card.name)
+def test_every_card_speaks_of_fields_that_exist(
+    card: ModelCard, captured: list[dict[str, Any]]
+) -> None:
+    """Each slot and parameter ends in a field of the endpoint, and no required one is left out."""
+    [endpoint] = [item for item in captured if item["endpoint_id"] == card.vendor_id]
+    fields = endpoint.get("input_schema") or {}
+    named = {str(card.wire.get(name, name)) for name in (*card.inputs, *card.parameters)}
+    named |= {str(card.wire.get("prompt", "prompt"))} | {"negative_prompt"}
+    derived = {
+        "callback_url", "shots", "series", "mask", "trajectories", "width", "height",
+        "camera_control", "prompt", "negative_prompt",
+    }  # fmt: skip
+    made_of = {name for name in named if name.startswith("element_")}
+    assert not fields or named - derived - made_of <= set(fields)
+    required = {name for name, rule in fields.items() if rule.get("required")}
+    assert required <= named
+
+
+def test_limits_are_read_from_the_words_beside_a_field() -> None:
+    """As fal writes them."""
+    text = (
+        "Max file size: 10.0MB, Min width: 300px, Min height: 300px, Min aspect ratio: 0.40, "
+        "Max aspect ratio: 2.50, Timeout: 20.0s"
+    )
+    assert cards.limits(text) == {"max_bytes": 10_000_000, "min_side": 300, "max_ratio": 2.5}
+    text = "2-60s, <=5MB"
+    assert cards.limits(text) == {"max_bytes": 5_000_000, "min_seconds": 2.0, "max_seconds": 60.0}
+    assert cards.limits("") == {}
