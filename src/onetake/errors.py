@@ -53,6 +53,7 @@ class OnetakeError(Exception):
         billed: whether the vendor charges for it, as far as is known.
         hint: what to do next, or None.
         retryable: the same request may succeed later without a change.
+        payload: the vendor's own answer as JSON, without long texts, or None.
     """
 
     default_hint: ClassVar[str | None] = None
@@ -71,6 +72,7 @@ class OnetakeError(Exception):
         billed: Billed = "no",
         hint: str | None = None,
         retryable: bool | None = None,
+        payload: Any = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -83,6 +85,7 @@ class OnetakeError(Exception):
         self.billed: Billed = billed
         self.hint = hint if hint is not None else self.default_hint
         self.retryable = self.default_retryable if retryable is None else retryable
+        self.payload = payload
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}" if self.hint else self.message
@@ -114,6 +117,7 @@ _FIELDS = (
     "billed",
     "hint",
     "retryable",
+    "payload",
 )
 
 

@@ -123,6 +123,7 @@ def test_bad_input_shows_at_the_result_only(tmp_path: Path) -> None:
             run(server, tmp_path, lambda fal: fal.generate(wrong))
         assert "cfg_scale" in caught.value.message
         assert caught.value.vendor_code == "less_than_equal"
+        assert caught.value.payload["detail"][0]["ctx"] == {"le": 1.0}, "fal's own answer is kept"
         assert len(server.requests(method="POST", path="/fal/queue")) == 1
 
 

@@ -122,6 +122,21 @@ def _sentence(item: Mapping[str, Any], names: Mapping[str, str]) -> str:
     return f"{field}: {item.get('msg', '')}{limits}" if field else str(item.get("msg", ""))
 
 
+_LONGEST = 500
+"""Characters of a text that is kept of an answer: inputs come back in it, even whole files."""
+
+
+def kept(payload: Any) -> Any:
+    """Return an answer as it is kept with the error: without long texts."""
+    if isinstance(payload, Mapping):
+        return {str(key): kept(value) for key, value in payload.items()}
+    if isinstance(payload, list):
+        return [kept(value) for value in payload]
+    if isinstance(payload, str) and len(payload) > _LONGEST:
+        return f"{payload[:_LONGEST]}… ({len(payload)} characters)"
+    return payload
+
+
 def task_failure(
     payload: Any, kind: str | None = None, names: Mapping[str, str] = NO_NAMES
 ) -> OnetakeError:
@@ -137,6 +152,7 @@ def task_failure(
         task_state="exists",
         billed=row.billed,
         retryable=row.retryable,
+        payload=kept(payload),
     )
 
 
@@ -156,6 +172,7 @@ def refusal(status: int, payload: Any, *, retry_after: float | None = None) -> O
     kind, text = describe(payload)
     fields: dict[str, Any] = {"provider": "fal", "vendor_code": kind or str(status)}
     fields["vendor_message"] = text
+    fields["payload"] = kept(payload)
     if status == 429:
         limited = ConcurrencyExceeded if kind == CONCURRENCY else RateLimited
         return limited(f"fal: too many requests ({text}).", retry_after=retry_after, **fields)
