@@ -97,6 +97,10 @@ class ProviderCard:
         """The region used when none is named."""
         return next(iter(self.regions))
 
+    def currency(self, region: str | None) -> str:
+        """Return the currency that a region is billed in."""
+        return self.currencies.get(region or self.default_region, "USD")
+
     def host(self, region: str | None) -> str:
         """Return the API host of a region.
 

@@ -20,7 +20,7 @@ def steps(fitted: FittedRequest) -> list[tuple[str, ChainStep, GenerationRequest
     """Return the steps that a request calls for, in order, with what each is asked."""
     found = []
     for name, step in fitted.card.steps.items():
-        if step.when is not None and step.when not in fitted.parameters:
+        if not step.is_wanted(fitted.parameters):
             continue
         given = fitted.parameters
         request = GenerationRequest(

@@ -43,7 +43,7 @@ class DescribedCards:
         """Return the catalog with the kept card of a request's model, if it needs one."""
         wanted = self._wants(catalog, request)
         kept = self._read(self._file(catalog, request.model)) if wanted else None
-        return catalog if kept is None else _extended(catalog, kept[1])
+        return catalog if kept is None or kept[1] is None else _extended(catalog, kept[1])
 
     async def fetched(
         self, catalog: Catalog, request: GenerationRequest, describe: Describe
@@ -57,7 +57,7 @@ class DescribedCards:
         file = self._file(catalog, request.model)
         kept = self._read(file)
         if kept is not None and 0 <= self._clock.now() - kept[0] < KEPT_SECONDS:
-            return _extended(catalog, kept[1])
+            return catalog if kept[1] is None else _extended(catalog, kept[1])
         try:
             card = await describe(request.model.strip("/"))
         except OnetakeError as error:
@@ -76,19 +76,20 @@ class DescribedCards:
         return self._folder / catalog.provider.name / f"{name}.json"
 
     def _keep(self, file: Path, card: ModelCard | None) -> None:
-        if card is None:
-            return
-        kept = {"at": self._clock.now(), "card": card.model_dump(mode="json")}
+        """Keep a card, or that the vendor has no schema of that name."""
+        told = None if card is None else card.model_dump(mode="json")
+        kept = {"at": self._clock.now(), "card": told}
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(file, json.dumps(kept).encode())
         except OSError as error:
-            log.info("the schema of %s could not be kept: %s", card.vendor_id, error)
+            log.info("%s: a schema could not be kept: %s", file, error)
 
-    def _read(self, file: Path) -> tuple[float, ModelCard] | None:
+    def _read(self, file: Path) -> tuple[float, ModelCard | None] | None:
         try:
             kept = json.loads(file.read_bytes())
-            return float(kept["at"]), ModelCard.model_validate(kept["card"])
+            told = kept["card"]
+            return float(kept["at"]), None if told is None else ModelCard.model_validate(told)
         except (OSError, KeyError, TypeError, ValueError, ValidationError):
             return None  # none yet, or of another version
 

@@ -144,7 +144,7 @@ def fit(
 
 
 def _steps(card: ModelCard, parameters: Mapping[str, Any]) -> list[ChainStep]:
-    return [step for step in card.steps.values() if step.when is None or step.when in parameters]
+    return [step for step in card.steps.values() if step.is_wanted(parameters)]
 
 
 def _without(card: ModelCard, roles: Collection[str | None]) -> ModelCard:

@@ -74,7 +74,7 @@ class ParameterSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    type: Literal["integer", "number", "string", "boolean", "array", "object"]
+    type: Literal["integer", "number", "string", "boolean", "array", "object", "any"]
     choices: tuple[int | float | str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -116,6 +116,10 @@ class ChainStep(BaseModel):
     """The slot that the step's file fills."""
     good_for: float | None = None
     """Seconds for which the step's outcome can be used; None: as long as it is there."""
+
+    def is_wanted(self, parameters: Mapping[str, Any]) -> bool:
+        """Say whether a request with these parameters calls for the step."""
+        return self.when is None or self.when in parameters
 
 
 class ModelCard(BaseModel):
@@ -193,6 +197,7 @@ _PYTHON_TYPES: dict[str, Any] = {
     "boolean": bool,
     "array": list[Any],
     "object": dict[str, Any],
+    "any": Any,
 }
 
 

@@ -112,6 +112,15 @@ def test_a_schema_is_fetched_once_a_day(server: SandboxServer, tmp_path: Path) -
         fal.check(GenerationRequest("x", model=PICTURE, parameters={"steps": 99}))
 
 
+def test_that_there_is_no_schema_is_kept_too(server: SandboxServer, tmp_path: Path) -> None:
+    """An endpoint that fal does not list is asked for once, not with every job."""
+    request = GenerationRequest("a lake", model="owner/private-app")
+    for _ in range(2):
+        with pytest.raises(RequestError, match="does not know this endpoint"):
+            generated(server, tmp_path, request)
+    assert len(server.requests(path="/platform/v1/models")) == 1
+
+
 def test_without_a_schema_it_is_passed_on_unchecked(tmp_path: Path) -> None:
     """The platform cannot be asked: nothing is refused, and the job says so."""
     with sandbox_server(seconds_per_job=0.0) as server:

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from onetake import plugins
-from onetake.catalog import ModelCard
+from onetake import Asset, GenerationRequest, UnsupportedParameter, plugins
+from onetake.catalog import Catalog, ModelCard
+from onetake.driver import PreparedAsset
+from onetake.fitting import fit
 from onetake.testing import SandboxServer
-from onetake_fal import cards
+from onetake_fal import cards, wire
 
 ROOT = Path(__file__).parents[3]
 
@@ -108,3 +110,88 @@ def test_limits_are_read_from_the_words_beside_a_field() -> None:
     text = "2-60s, <=5MB"
     assert cards.limits(text) == {"max_bytes": 5_000_000, "min_seconds": 2.0, "max_seconds": 60.0}
     assert cards.limits("") == {}
+
+
+STRANGE = {
+    "paths": {
+        "/owner/app": {
+            "post": {
+                "requestBody": {
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/In"}}}
+                }
+            }
+        }
+    },
+    "components": {
+        "schemas": {
+            "In": {
+                "type": "object",
+                "required": ["prompt", "image_url"],
+                "properties": {
+                    "prompt": {"type": "string"},
+                    "image_url": {"type": "string"},
+                    "image_urls": {"type": "array", "items": {"type": "string"}, "minItems": 1},
+                    "duration": {"enum": ["4s", "8s"], "type": "string", "default": "8s"},
+                    "mode": {"allOf": [{"$ref": "#/components/schemas/Mode"}]},
+                    "strength": {"enum": [0.5, 1.0], "type": "number"},
+                    "size": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                    "seed": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+                    "frames": {"type": "integer", "minimum": 8, "maximum": 64},
+                    "loras": {
+                        "type": "array",
+                        "maxItems": 2,
+                        "items": {"type": "object", "properties": {"path": {"type": "string"}}},
+                    },
+                },
+            },
+            "Mode": {"type": "string", "enum": ["standard", "turbo"]},
+        }
+    },
+}
+
+
+def strange(parameters: dict[str, Any], files: list[Any] | None = None) -> dict[str, Any]:
+    """Fit a request to an endpoint with a schema unlike Kling's; return what would be sent."""
+    model = {"openapi": STRANGE, "metadata": {"category": "image-to-image"}}
+    card = cards.described("owner/app", model)
+    known = Catalog(plugins.provider_card("fal"), [card])
+    given = ["https://example.com/a.png"] if files is None else files
+    fitted = fit(GenerationRequest("x", None, "owner/app", parameters, given), known)
+    ready = [PreparedAsset(item, item.url or "…") for item in fitted.assets]
+    return dict(wire.submission(fitted, "our-id", ready).body)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sent"),
+    [
+        ({"duration": 8}, {"duration": "8s"}),
+        ({"duration": "4s"}, {"duration": "4s"}),
+        ({"mode": "standard"}, {"mode": "standard"}),
+        ({"mode": "turbo"}, {"mode": "turbo"}),
+        ({"strength": 0.5}, {"strength": 0.5}),
+        ({"size": 512}, {"size": 512}),
+        ({"size": "large"}, {"size": "large"}),
+        ({"seed": 7}, {"seed": 7}),
+        ({"loras": [{"path": "a"}]}, {"loras": [{"path": "a"}]}),
+    ],
+)
+def test_any_schema_gives_a_card(parameters: dict[str, Any], sent: dict[str, Any]) -> None:
+    """Words, numbers with units, unions, lists and two picture fields."""
+    wanted = {"prompt": "x", "image_url": "https://example.com/a.png", **sent}
+    assert strange(parameters) == wanted
+
+
+def test_two_fields_for_pictures_are_two_slots() -> None:
+    """The second keeps its own name as its role."""
+    first = Asset("https://example.com/a.png", role="reference")
+    second = Asset("https://example.com/b.png", role="image_urls")
+    assert strange({}, [first, second])["image_urls"] == ["https://example.com/b.png"]
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"duration": 5}, {"mode": "pro"}, {"frames": 4}, {"loras": [{}, {}, {}]}]
+)
+def test_any_schema_refuses(parameters: dict[str, Any]) -> None:
+    """What its ranges and words exclude."""
+    with pytest.raises(UnsupportedParameter):
+        strange(parameters)

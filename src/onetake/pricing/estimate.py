@@ -91,7 +91,7 @@ def estimate(
         on: the day; today when None.
     """
     day = on or datetime.datetime.now(datetime.UTC).date()
-    currency = provider.currencies.get(region or provider.default_region, "USD")
+    currency = provider.currency(region)
     row = load_price_book(provider.package).row(fitted, day)
     passed = sorted(set(fitted.vendor) - provider.unpriced_fields)
     if passed and fitted.card.catalogued:
@@ -288,7 +288,7 @@ def priced(
         provider: whose task it is.
         region: decides the currency.
     """
-    currency = provider.currencies.get(region or provider.default_region, "USD")
+    currency = provider.currency(region)
     if charge.amount is not None:
         return dataclasses.replace(charge, currency=charge.currency or currency)
     if charge.units is None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from onetake.catalog import ModelCard, load_catalog
+from onetake.errors import UnsupportedParameter
+from onetake.spelling import normalise
 from onetake_fal import openapi
 
 Fields = Mapping[str, Mapping[str, Any]]
@@ -119,7 +121,8 @@ def described(endpoint: str, model: Mapping[str, Any]) -> ModelCard:
     """
     fields, _ = openapi.reduced(model["openapi"])
     metadata = model.get("metadata") or {}
-    card = card_of(TASKS.get(str(metadata.get("category")), str(metadata.get("category"))), fields)
+    category = str(metadata.get("category") or "unknown")
+    card = card_of(TASKS.get(category, category), fields)
     retired = metadata.get("status") == "deprecated"
     return ModelCard(
         provider="fal",
@@ -181,6 +184,8 @@ def _read_file(card: dict[str, Any], task: str, name: str, rule: Mapping[str, An
     role, kind = ROLES.get(name, (name, kind_of(name)))
     if name == "image_url":
         role = "first_frame" if task == "image-to-video" else "reference"
+    if role in card["inputs"]:
+        role = name  # two fields for the same slot: the second keeps its name
     slot: dict[str, Any] = {"kind": kind}
     if rule.get("required"):
         slot["required"] = True
@@ -234,22 +239,19 @@ def limits(text: str) -> dict[str, float]:
 
 def _read_parameter(card: dict[str, Any], name: str, rule: Mapping[str, Any]) -> None:
     neutral, description = PARAMETERS.get(name, (name, ""))
-    spec: dict[str, Any] = {"type": rule.get("type", "string").partition("|")[0]}
-    enum = list(rule.get("enum", ()))
-    if name == "duration" and spec["type"] == "string":
-        spec["type"], enum = "integer", [int(value) for value in enum]
-        card["wire"].setdefault("strings", []).append(neutral)
-    if name == "resolution" and any(str(value).endswith("K") for value in enum):
-        card["wire"].setdefault("values", {})[neutral] = {value.lower(): value for value in enum}
-        enum = [value.lower() for value in enum]
-    if enum:
-        spec["choices"] = enum
-    for ours, theirs in (("minimum", "min"), ("maximum", "max"), ("max_length", "max_length")):
-        if theirs in rule:
-            spec[ours] = rule[theirs]
+    if neutral in card["parameters"]:
+        neutral = name  # two fields for the same of our words: the second keeps its name
+    kinds = str(rule.get("type", "string")).split("|")
+    spec: dict[str, Any] = {"type": kinds[0] if len(kinds) == 1 else "any"}
+    _read_choices(card, neutral, spec, list(rule.get("enum") or ()))
+    if spec["type"] == "array":
+        spec |= {"max_length": rule["max"]} if "max" in rule else {}
+    else:
+        words = {"min": "minimum", "max": "maximum", "max_length": "max_length"}
+        spec |= {ours: rule[theirs] for theirs, ours in words.items() if theirs in rule}
     default = rule.get("default")
     if default not in (None, ""):
-        spec["default"] = _default(card, neutral, spec, default)
+        spec["default"] = _in_our_words(neutral, default) if spec.get("choices") else default
     if rule.get("required"):
         spec["required"] = True
     if description:
@@ -259,10 +261,31 @@ def _read_parameter(card: dict[str, Any], name: str, rule: Mapping[str, Any]) ->
         card["wire"][neutral] = name
 
 
-def _default(card: Mapping[str, Any], neutral: str, spec: Mapping[str, Any], value: Any) -> Any:
-    if neutral in card["wire"].get("values", {}):
-        return str(value).lower()
-    return int(value) if spec["type"] == "integer" else value
+def _read_choices(
+    card: dict[str, Any], neutral: str, spec: dict[str, Any], enum: list[Any]
+) -> None:
+    """Put the allowed values into our words, and note fal's where they differ."""
+    if not enum or not all(isinstance(value, str | int) for value in enum):
+        return
+    ours = [_in_our_words(neutral, value) for value in enum]
+    if len({type(value) for value in ours}) > 1:
+        spec["type"] = "any"  # words among numbers: the vendor judges
+        return
+    if ours != enum and [str(value) for value in ours] == enum:
+        card["wire"].setdefault("strings", []).append(neutral)
+    elif ours != enum:
+        both = zip(ours, enum, strict=True)
+        card["wire"].setdefault("values", {})[neutral] = {str(own): value for own, value in both}
+    spec["choices"] = ours
+    spec["type"] = {bool: "boolean", int: "integer"}.get(type(ours[0]), "string")
+
+
+def _in_our_words(neutral: str, value: Any) -> Any:
+    """Return a value as it is after a caller's was put into neutral form."""
+    try:
+        return normalise(neutral, value)
+    except UnsupportedParameter:
+        return value
 
 
 # ── fields that are not one parameter of ours ──

@@ -214,8 +214,10 @@ class FalDriver(Driver):
         if not (self.context.streams and self._options.stream):
             raise NotImplementedError
         url = self._handle(task).status_url
+        whole = True  # the first event brings the log so far, the others what is new
         async for status in self._client.events(f"{url}/stream"):
-            answer = await self._read(task, status, whole=False)
+            answer = await self._read(task, status, whole=whole)
+            whole = False
             if not isinstance(answer, Snapshot):
                 return
             yield answer

@@ -75,14 +75,11 @@ def _mention(kind: str, number: int) -> str:
 
 def _plain(wire: Mapping[str, Any], name: str, value: Any) -> Body:
     """One of our parameters is one of fal's fields."""
-    value = wire.get("values", {}).get(name, {}).get(value, value) if _is_word(value) else value
+    if isinstance(value, str | int):
+        value = wire.get("values", {}).get(name, {}).get(str(value), value)
     if name in wire.get("strings", ()):
         value = str(value)
     return {str(wire.get(name, name)): value}
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, str)
 
 
 # ── files ──

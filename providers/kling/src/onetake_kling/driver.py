@@ -147,11 +147,9 @@ class KlingDriver(Driver):
         try:
             data = await self._read(path, {"task_ids": ",".join(task.id for task in tasks)})
         except OnetakeError as error:
-            if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
-                return await self._look_singly(
-                    tasks, path
-                )  # one that is gone must not hide the others
-            failed = LookError(error, getattr(error, "retry_after", None))
+            if _is_gone(error):
+                return await self._look_singly(tasks, path)  # it must not hide the others
+            failed = _failed(error)
             return {task.id: failed for task in tasks}
         found = {record.get("id"): record for record in data or ()}
         return {task.id: _answer(found.get(task.id), task) for task in tasks}
@@ -170,9 +168,9 @@ class KlingDriver(Driver):
         try:
             return _answer(await self._read(f"{task.path}/{task.id}"), task)
         except OnetakeError as error:
-            if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
+            if _is_gone(error):
                 return Missing()
-            return LookError(error, getattr(error, "retry_after", None))
+            return _failed(error)
 
     async def locate(self, lost: LostSubmission) -> Sequence[Task]:
         """Find a task by our id, which the vendor keeps unique in the account."""
@@ -185,7 +183,7 @@ class KlingDriver(Driver):
             else:
                 shown = await self._read(f"{lost.submission.path}/{lost.job_id}")
         except OnetakeError as error:
-            if errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or ""):
+            if _is_gone(error):
                 return ()
             raise
         found = records.found_task(shown, lost.job_id, lost.submission)
@@ -324,6 +322,14 @@ def _is_over(task: Task) -> bool:
     """Say whether a task was a synchronous call, which nobody can ask about."""
     endpoint = legacy.BY_PATH.get(task.path)
     return endpoint is not None and endpoint.synchronous
+
+
+def _is_gone(error: OnetakeError) -> bool:
+    return errors.is_not_found(_as_int(error.vendor_code), error.vendor_message or "")
+
+
+def _failed(error: OnetakeError) -> LookError:
+    return LookError(error, getattr(error, "retry_after", None))
 
 
 def _list_path(task: Task) -> str:

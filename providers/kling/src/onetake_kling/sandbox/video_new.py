@@ -45,6 +45,54 @@ class Contents:
         return sum(len(both.get(kind, ())) for kind in kinds)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A body that was read, with what its model may do.
+
+    Attributes:
+        sandbox: the sandbox.
+        path: of the model.
+        rules: of the model.
+        given: ``contents``.
+        settings: ``settings``.
+        resolution: of them, or the default.
+    """
+
+    sandbox: Sandbox
+    path: str
+    rules: NewModel
+    given: Contents
+    settings: Mapping[str, Any]
+    resolution: str
+
+    def film(self, length: float, **more: Any) -> dict[str, Any]:
+        """Return a film of that length as it is to be drawn."""
+        return inputs.film(
+            self.sandbox,
+            prompt=self.given.prompt,
+            label=self.path.rpartition("/")[2],
+            resolution=self.resolution,
+            seconds=length,
+            **more,
+        )
+
+    def units(self, length: float, mode: tuple[str, ...], *, audio: bool | None) -> Any:
+        """Return the units that a film of that length costs."""
+        return prices.units(
+            self.path, mode=mode, resolution=self.resolution, seconds=length, audio=audio
+        )
+
+    def order(self, film: dict[str, Any], units: Any, *files: str | None) -> dict[str, Any]:
+        """Return the parts of an order; a bad picture shows after acceptance."""
+        reason = inputs.fault(self.sandbox, *files)
+        return {
+            "endpoint": self.path,
+            "files": inputs.one_film(film),
+            "units": units,
+            "reason": reason,
+        }
+
+
 def order(sandbox: Sandbox, family: str, model: str, body: Mapping[str, Any]) -> Order:
     """Read a body.
 
@@ -62,7 +110,8 @@ def order(sandbox: Sandbox, family: str, model: str, body: Mapping[str, Any]) ->
     resolution = settings.get("resolution") or "720p"
     if resolution not in rules.resolutions:
         raise not_among("settings.resolution", resolution, rules.resolutions)
-    made = _MAKERS[family](sandbox, f"/{family}/{model}", rules, given, settings, resolution)
+    asked = Asked(sandbox, f"/{family}/{model}", rules, given, settings, resolution)
+    made = _MAKERS[family](asked)
     return Order(
         generation="new",
         prompt=given.prompt,
@@ -146,67 +195,32 @@ def _sound(settings: Mapping[str, Any], rules: NewModel) -> str:
     return str(audio) if rules.audio else "off"
 
 
-def _from_text(
-    sandbox: Sandbox,
-    path: str,
-    rules: NewModel,
-    given: Contents,
-    settings: Mapping[str, Any],
-    resolution: str,
-) -> dict[str, Any]:
-    ratio, audio = _ratio(settings), _sound(settings, rules)
-    length = _length(settings, rules, given.prompt)
-    native = audio == "native"
-    if native and rules.native_1080p and resolution != "1080p":
+def _from_text(asked: Asked) -> dict[str, Any]:
+    rules, settings = asked.rules, asked.settings
+    ratio, native = _ratio(settings), _sound(settings, rules) == "native"
+    length = _length(settings, rules, asked.given.prompt)
+    if native and rules.native_1080p and asked.resolution != "1080p":
         raise invalid("settings.audio value 'native' is only supported with resolution 1080p")
-    film = inputs.film(
-        sandbox,
-        prompt=given.prompt,
-        label=path.rpartition("/")[2],
-        resolution=resolution,
-        seconds=length,
-        ratio=ratio,
-        audio=native,
-    )
-    units = prices.units(
-        path, mode=("", "no voice"), resolution=resolution, seconds=length, audio=native
-    )
-    return {"endpoint": path, "files": inputs.one_film(film), "units": units}
+    film = asked.film(length, ratio=ratio, audio=native)
+    return asked.order(film, asked.units(length, ("", "no voice"), audio=native))
 
 
-def _from_frames(
-    sandbox: Sandbox,
-    path: str,
-    rules: NewModel,
-    given: Contents,
-    settings: Mapping[str, Any],
-    resolution: str,
-) -> dict[str, Any]:
+def _from_frames(asked: Asked) -> dict[str, Any]:
+    given, rules, settings = asked.given, asked.rules, asked.settings
     if given.url("first_frame") is None:
         raise invalid("contents must include at least one first_frame item")
     last = given.url("last_frame")
     native = _sound(settings, rules) == "native"
-    _check_last(rules, resolution, native=native, last=last)
+    _check_last(rules, asked.resolution, native=native, last=last)
     voices = given.count("voice")
     if voices and not native:
         raise invalid("voice is only supported with settings.audio value 'native'")
-    first_file = inputs.picture(sandbox, given.url("first_frame"), "first_frame")
-    last_file = inputs.picture(sandbox, last, "last_frame", required=False)
+    first_file = inputs.picture(asked.sandbox, given.url("first_frame"), "first_frame")
+    last_file = inputs.picture(asked.sandbox, last, "last_frame", required=False)
     length = _length(settings, rules, given.prompt)
-    film = inputs.film(
-        sandbox,
-        prompt=given.prompt,
-        label=path.rpartition("/")[2],
-        resolution=resolution,
-        seconds=length,
-        first=first_file,
-        last=last_file,
-        audio=native,
-    )
+    film = asked.film(length, first=first_file, last=last_file, audio=native)
     mode = ("with voice",) if voices else ("", "no voice")
-    units = prices.units(path, mode=mode, resolution=resolution, seconds=length, audio=native)
-    reason = inputs.fault(sandbox, first_file, last_file)
-    return {"endpoint": path, "files": inputs.one_film(film), "units": units, "reason": reason}
+    return asked.order(film, asked.units(length, mode, audio=native), first_file, last_file)
 
 
 def _check_last(rules: NewModel, resolution: str, *, native: bool, last: str | None) -> None:
@@ -220,44 +234,33 @@ def _check_last(rules: NewModel, resolution: str, *, native: bool, last: str | N
         raise invalid("last_frame is not supported with audio 'native'")
 
 
-def _omni(
-    sandbox: Sandbox,
-    path: str,
-    rules: NewModel,
-    given: Contents,
-    settings: Mapping[str, Any],
-    resolution: str,
-) -> dict[str, Any]:
+def _omni(asked: Asked) -> dict[str, Any]:
+    given, settings = asked.given, asked.settings
     if not given.prompt:
         raise invalid("prompt is required")
     base, guide = given.url("base_video"), given.url("feature_video")
-    source = _omni_video(sandbox, given, base, guide)
-    audio = _sound(settings, rules)
+    source = _omni_video(asked.sandbox, given, base, guide)
+    audio = _sound(settings, asked.rules)
     _check_omni(given, settings, audio, source is not None, base is not None)
     files = {
-        kind: inputs.picture(sandbox, given.url(kind), kind, required=False)
+        kind: inputs.picture(asked.sandbox, given.url(kind), kind, required=False)
         for kind in ("first_frame", "last_frame", "refer_image")
     }
-    length: float = _omni_length(path, settings, rules, given, source if base else None)
+    length = _omni_length(asked, source if base else None)
     ratio = _ratio(settings) if given.url("first_frame") is None and base is None else "16:9"
-    film = inputs.film(
-        sandbox,
-        prompt=given.prompt,
-        label=path.rpartition("/")[2],
-        resolution=resolution,
-        seconds=length,
+    film = asked.film(
+        length,
         ratio=ratio,
         first=files["first_frame"] or (source.frame if base and source else None),
         last=files["last_frame"],
         audio=audio != "off",
     )
     mode = ("no video input",) if source is None else ("with video input",)
-    sounds = None if path.endswith("kling-o1") else audio == "native"
-    units = prices.units(path, mode=mode, resolution=resolution, seconds=length, audio=sounds)
+    sounds = None if asked.path.endswith("kling-o1") else audio == "native"
+    units = asked.units(length, mode, audio=sounds)
     if units is None:
-        units = prices.units(path, mode=mode, resolution=resolution, seconds=length, audio=False)
-    reason = inputs.fault(sandbox, *files.values())
-    return {"endpoint": path, "files": inputs.one_film(film), "units": units, "reason": reason}
+        units = asked.units(length, mode, audio=False)
+    return asked.order(film, units, *files.values())
 
 
 def _omni_video(
@@ -295,31 +298,19 @@ def _check_omni(
         )
 
 
-def _omni_length(
-    path: str,
-    settings: Mapping[str, Any],
-    rules: NewModel,
-    given: Contents,
-    edited: inputs.Video | None,
-) -> float:
+def _omni_length(asked: Asked, edited: inputs.Video | None) -> float:
     """An edited video keeps its length, which is billed (seen live, 2026-10-06)."""
     if edited is not None:
         return float(round(edited.seconds))
-    length = _length(settings, rules, given.prompt)
-    free = given.count("refer_image", "element", "feature_video")
-    if path.endswith("kling-o1") and not free and length not in (5, 10):
+    length = _length(asked.settings, asked.rules, asked.given.prompt)
+    free = asked.given.count("refer_image", "element", "feature_video")
+    if asked.path.endswith("kling-o1") and not free and length not in (5, 10):
         raise invalid("Duration only supports 5 or 10 seconds when no refer_image is provided")
     return length
 
 
-def _motion(
-    sandbox: Sandbox,
-    path: str,
-    rules: NewModel,
-    given: Contents,
-    settings: Mapping[str, Any],
-    resolution: str,
-) -> dict[str, Any]:
+def _motion(asked: Asked) -> dict[str, Any]:
+    given, settings = asked.given, asked.settings
     if given.url("image") is None or given.url("video") is None:
         raise invalid("contents must include one image item and one video item")
     orientation = settings.get("character_orientation")
@@ -328,14 +319,14 @@ def _motion(
     if (settings.get("audio") or "original") not in ("original", "off"):
         raise invalid(f"settings.audio value '{settings.get('audio')}' is invalid")
     return motion(
-        sandbox,
-        path,
-        path.rpartition("/")[2],
+        asked.sandbox,
+        asked.path,
+        asked.path.rpartition("/")[2],
         prompt=given.prompt,
         picture=given.url("image"),
         video=given.url("video"),
         orientation=str(orientation),
-        resolution=resolution,
+        resolution=asked.resolution,
         audio=(settings.get("audio") or "original") == "original",
     )
 
