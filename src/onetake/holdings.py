@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from onetake import plugins
 from onetake.catalog import Catalog, ModelCard
@@ -63,7 +64,8 @@ class Holdings(Jobs):
         """
         self._maker(kind)
         async with self._engine() as engine:
-            return await engine.driver.resources(kind, preset=preset)
+            with self._told(kind):
+                return await engine.driver.resources(kind, preset=preset)
 
     async def delete_resource(self, kind: str, resource_id: str) -> None:
         """Delete a voice or an element of the account's own.
@@ -73,7 +75,20 @@ class Holdings(Jobs):
         """
         self._maker(kind)
         async with self._engine() as engine:
-            await engine.driver.delete_resource(kind, resource_id)
+            with self._told(kind):
+                await engine.driver.delete_resource(kind, resource_id)
+
+    @contextlib.contextmanager
+    def _told(self, kind: str) -> Iterator[None]:
+        """Say that a vendor makes such things, but neither lists nor deletes them."""
+        try:
+            yield
+        except NotImplementedError:
+            raise RequestError(
+                f"kind: {self.card.name} makes {kind}s, but neither lists nor deletes them.",
+                provider=self.card.name,
+                hint=f"The id of each stands in its job: `onetake jobs list -p {self.card.name}`.",
+            ) from None
 
     def _maker(self, kind: str) -> ModelCard:
         """Return the model that makes one of a kind.
