@@ -436,7 +436,7 @@ def test_the_platforms_refusals_are_told(server: SandboxServer, settings: Settin
 def test_only_the_time_of_the_submission_counts() -> None:
     """The same body, sent an hour earlier or later, is another request."""
     from onetake.driver import LostSubmission, Submission
-    from onetake_fal import wire
+    from onetake_fal import platform
 
     lost = LostSubmission("j", Submission("fal-ai/x", {}), b'{"a":1,"b":[2]}', 1_800_000_000, 180)
 
@@ -453,4 +453,4 @@ def test_only_the_time_of_the_submission_counts() -> None:
         item("it", 1, same),
         item("it", 1, same),
     ]
-    assert [task.id for task in wire.matching(listed, lost)] == ["it"]
+    assert [task.id for task in platform.matching(listed, lost)] == ["it"]

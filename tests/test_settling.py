@@ -250,12 +250,12 @@ def test_a_search_that_is_too_long_proves_nothing(
     server: SandboxServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More requests than are read: the lost one may be among those that were not."""
-    from onetake_fal import driver, wire
+    from onetake_fal import driver, platform
 
     monkeypatch.setattr(driver, "LISTED_PAGES", 1)
-    real = wire.listing_query
+    real = platform.listing_query
     short = {"limit": "1"}
-    monkeypatch.setattr(wire, "listing_query", lambda lost, cursor: real(lost, cursor) | short)
+    monkeypatch.setattr(platform, "listing_query", lambda lost, cursor: real(lost, cursor) | short)
 
     async def work(provider: Provider) -> None:
         for _ in range(2):

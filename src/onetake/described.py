@@ -24,6 +24,9 @@ log = logging.getLogger("onetake.provider")
 KEPT_SECONDS = 86_400.0
 """For so long a schema is not fetched again."""
 
+ABSENT_SECONDS = 600.0
+"""For so long it is believed that there is none."""
+
 Describe = Callable[[str], Awaitable[ModelCard | None]]
 
 
@@ -56,8 +59,10 @@ class DescribedCards:
             return catalog
         file = self._file(catalog, request.model)
         kept = self._read(file)
-        if kept is not None and 0 <= self._clock.now() - kept[0] < KEPT_SECONDS:
-            return catalog if kept[1] is None else _extended(catalog, kept[1])
+        if kept is not None:
+            fresh = ABSENT_SECONDS if kept[1] is None else KEPT_SECONDS
+            if 0 <= self._clock.now() - kept[0] < fresh:
+                return catalog if kept[1] is None else _extended(catalog, kept[1])
         try:
             card = await describe(request.model.strip("/"))
         except OnetakeError as error:
@@ -72,7 +77,7 @@ class DescribedCards:
         return passes and not catalog.find(request.model)
 
     def _file(self, catalog: Catalog, model: str) -> Path:
-        name = hashlib.sha256(model.strip("/").lower().encode()).hexdigest()[:32]
+        name = hashlib.sha256(model.strip("/").encode()).hexdigest()[:32]
         return self._folder / catalog.provider.name / f"{name}.json"
 
     def _keep(self, file: Path, card: ModelCard | None) -> None:

@@ -15,7 +15,7 @@ Guaranteed by the core:
 from __future__ import annotations
 
 import abc
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -212,7 +212,7 @@ class Driver(abc.ABC):
         """Ask the vendor to stop a task; True if it took note. The task's state decides."""
         return False
 
-    async def watch(self, task: Task) -> AsyncIterator[Snapshot]:
+    async def watch(self, task: Task) -> AsyncGenerator[Snapshot, None]:
         """Stream snapshots until the task ended. Optional; pacing by ``look`` always works.
 
         It may end early, or raise: then the task is looked at again. Used for a few tasks at a

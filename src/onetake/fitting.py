@@ -16,14 +16,15 @@ from pydantic import ValidationError
 
 from onetake.assets import Asset, LoadedAsset
 from onetake.catalog import Catalog, ChainStep, ModelCard
+from onetake.drafting import Draft, as_given, drafted
 from onetake.errors import AssetError, RequestError, UnsupportedParameter
 from onetake.filling import check_filled, fill_slots, role_word, sibling_hint
 from onetake.framing import FRAMING, follow_picture
+from onetake.model_card import field_name
 from onetake.placing import take_files
 from onetake.request import GenerationRequest, GenerationType
 from onetake.rewording import reword
 from onetake.rules import check_rules, word
-from onetake.spelling import ASSET_PARAMETERS, SYNONYMS, normalise
 
 _MANY = 20
 """Choices that are too many for one message."""
@@ -74,18 +75,6 @@ class FittedRequest:
         return self.asset(name) is not None or name in self.parameters
 
 
-@dataclass
-class _Draft:
-    """The request while it is being fitted."""
-
-    prompt: str
-    negative_prompt: str | None
-    parameters: dict[str, Any]
-    vendor: dict[str, Any]
-    assets: list[Asset]
-    notes: list[str] = field(default_factory=list)
-
-
 def fit(
     request: GenerationRequest,
     catalog: Catalog,
@@ -109,8 +98,10 @@ def fit(
     """
     if not request.model and not _named_endpoint(request, catalog.provider.name):
         raise RequestError("model: a request needs a model name.", provider=catalog.provider.name)
-    draft = _draft(request, catalog.provider.name, catalog.other_providers)
+    draft = drafted(request, catalog.provider.name, catalog.other_providers)
     card = choose_card(request, catalog, draft.parameters, _roles(draft.assets))
+    if not card.catalogued:
+        draft = as_given(request, catalog.provider.name, catalog.other_providers)
     take_files(card, draft.parameters, draft.vendor, draft.assets, catalog.provider.file_fields)
     if card.catalogued:
         if len(catalog.find(request.model)) > 1:
@@ -151,40 +142,6 @@ def _without(card: ModelCard, roles: Collection[str | None]) -> ModelCard:
     """Return the card without the slots that a step before will fill."""
     left = {role: slot for role, slot in card.inputs.items() if role not in roles}
     return card.model_copy(update={"inputs": left})
-
-
-def _draft(request: GenerationRequest, provider: str, others: Collection[str]) -> _Draft:
-    parameters: dict[str, Any] = {}
-    assets = list(request.assets)
-    negative, vendor = request.negative_prompt, {}
-    for name, value in request.parameters.items():
-        if value is None:
-            continue
-        if name in ASSET_PARAMETERS:
-            assets.extend(_named_files(name, value))
-        elif name == "negative_prompt":
-            negative = _same_or_error(name, negative, value)
-        elif name == provider and isinstance(value, Mapping):
-            vendor = dict(value)
-        elif isinstance(value, Mapping) and name in others:
-            continue  # another provider's block: one request can carry several
-        else:
-            canonical = SYNONYMS.get(name, name)
-            parameters[canonical] = normalise(canonical, value)
-    return _Draft(request.prompt, negative, parameters, vendor, assets)
-
-
-def _named_files(name: str, value: Any) -> list[Asset]:
-    """Return the files that a parameter names: one, or a list; ids are the vendor's."""
-    role = ASSET_PARAMETERS[name]
-    items = value if isinstance(value, list | tuple) else [value]
-    return [Asset(f"id:{item}" if name.endswith("_id") else item, role=role) for item in items]
-
-
-def _same_or_error(name: str, field_value: str | None, parameter: Any) -> str:
-    if field_value is not None and field_value != parameter:
-        raise RequestError(f"{name}: given twice, as a field and as a parameter, and they differ.")
-    return str(parameter)
 
 
 def _roles(assets: Sequence[Asset]) -> set[str]:
@@ -249,11 +206,15 @@ def _narrow(
     return cards[0]
 
 
-def _apply_card(card: ModelCard, draft: _Draft, strict: bool) -> None:
+def _apply_card(card: ModelCard, draft: Draft, strict: bool) -> None:
     if card.status == "discontinued":
         _refuse_discontinued(card, draft, strict)
     if card.notice:
         draft.notes.append(card.notice)
+    for name, error in draft.odd.items():
+        spec = card.parameters.get(name)
+        if spec is None or spec.type != "any":
+            raise error
     _settled(card, draft)
     _total_of_shots(card, draft)
     draft.prompt = reword(card, draft.prompt, draft.parameters, draft.notes)
@@ -261,7 +222,7 @@ def _apply_card(card: ModelCard, draft: _Draft, strict: bool) -> None:
     draft.parameters = _checked(card, draft, strict)
 
 
-def _refuse_discontinued(card: ModelCard, draft: _Draft, strict: bool) -> None:
+def _refuse_discontinued(card: ModelCard, draft: Draft, strict: bool) -> None:
     message = f"model: the vendor has discontinued {card.name}."
     hint = f"Use {card.successor} instead." if card.successor else "Choose another model."
     if strict:
@@ -269,7 +230,7 @@ def _refuse_discontinued(card: ModelCard, draft: _Draft, strict: bool) -> None:
     draft.notes.append(f"{message} {hint}")
 
 
-def _total_of_shots(card: ModelCard, draft: _Draft) -> None:
+def _total_of_shots(card: ModelCard, draft: Draft) -> None:
     """Shots say how long the whole is."""
     shots = draft.parameters.get("shots")
     if not isinstance(shots, list) or "shots" not in card.parameters:
@@ -283,7 +244,7 @@ def _total_of_shots(card: ModelCard, draft: _Draft) -> None:
         )
 
 
-def _settled(card: ModelCard, draft: _Draft) -> None:
+def _settled(card: ModelCard, draft: Draft) -> None:
     """Drop parameters that the card fulfils by itself; refuse those that contradict it.
 
     ``mode`` and ``resolution`` choose among sibling cards, and once a card is chosen they must
@@ -304,7 +265,7 @@ def _settled(card: ModelCard, draft: _Draft) -> None:
         del draft.parameters[name]
 
 
-def _check_prompt(card: ModelCard, draft: _Draft, strict: bool) -> None:
+def _check_prompt(card: ModelCard, draft: Draft, strict: bool) -> None:
     if card.prompt_required and not draft.prompt.strip() and "shots" not in draft.parameters:
         raise RequestError(f"prompt: {card.name} needs one.", provider=card.provider)
     if card.prompt_max and len(draft.prompt) > card.prompt_max:
@@ -324,14 +285,14 @@ def _check_prompt(card: ModelCard, draft: _Draft, strict: bool) -> None:
 
 
 def _refuse_or_note(
-    strict: bool, draft: _Draft, message: str, hint: str, provider: str | None
+    strict: bool, draft: Draft, message: str, hint: str, provider: str | None
 ) -> None:
     if strict:
         raise UnsupportedParameter(message, hint=hint, provider=provider)
     draft.notes.append(f"{message} It was left out.")
 
 
-def _checked(card: ModelCard, draft: _Draft, strict: bool) -> dict[str, Any]:
+def _checked(card: ModelCard, draft: Draft, strict: bool) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in draft.parameters.items():
         if name in card.parameters or (name in FRAMING and card.aspect_from_image):
@@ -353,7 +314,7 @@ def _as_read(card: ModelCard, read: Any, name: str, value: Any) -> Any:
     spec = card.parameters.get(name)
     if spec is None or (spec.type == "number" and isinstance(value, int | float)):
         return value
-    return getattr(read, name)
+    return getattr(read, field_name(name))
 
 
 def _check_switches(card: ModelCard, given: Mapping[str, Any]) -> None:

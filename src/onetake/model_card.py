@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -201,17 +203,32 @@ _PYTHON_TYPES: dict[str, Any] = {
 }
 
 
+def _bounds(spec: ParameterSpec) -> dict[str, Any]:
+    """Return the limits that a parameter's type can have."""
+    if spec.choices or spec.type in ("any", "boolean"):
+        return {}
+    if spec.type in ("integer", "number"):
+        return {"ge": spec.minimum, "le": spec.maximum}
+    return {"max_length": spec.max_length}
+
+
+def field_name(parameter: str) -> str:
+    """Return a parameter's name inside its pydantic model, which has names of its own."""
+    plain = parameter.isidentifier() and not parameter.startswith(("_", "model_"))
+    free = plain and not keyword.iskeyword(parameter) and not hasattr(BaseModel, parameter)
+    return parameter if free else "field_" + re.sub(r"\W", "_", parameter)
+
+
 def _parameter_model(name: str, specs: tuple[tuple[str, ParameterSpec], ...]) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for key, spec in specs:
         kind = Literal[spec.choices] if spec.choices else _PYTHON_TYPES[spec.type]
-        fields[key] = (
+        fields[field_name(key)] = (
             kind | None,
             Field(
                 default=None,
-                ge=spec.minimum,
-                le=spec.maximum,
-                max_length=spec.max_length,
+                alias=key,
+                **_bounds(spec),
                 description=spec.description,
                 json_schema_extra={"vendor_default": spec.default},
             ),

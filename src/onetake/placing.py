@@ -7,19 +7,29 @@ anywhere inside the vendor's block is read, too, and its URL put in its place.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from onetake.assets import Asset
 from onetake.catalog import ModelCard
 
-PLACE = "fields."
-"""Beginning of the role of a file that stands in a field of the vendor's: ``fields.a.0.b_url``."""
+PLACE = "fields/"
+"""Beginning of the role of a file that stands in a field of the vendor's: ``fields/a/0/b_url``."""
+
+_FILE = re.compile(r".*\.\w{2,5}", re.DOTALL)
 
 
 def is_place(role: str | None) -> bool:
     """Say whether a role names a place in the vendor's fields."""
     return (role or "").startswith(PLACE)
+
+
+def path_of(role: str) -> list[str]:
+    """Return the steps to a place; they are written as in JSON Pointer (RFC 6901)."""
+    steps = role.removeprefix(PLACE).split("/")
+    return [step.replace("~1", "/").replace("~0", "~") for step in steps]
 
 
 def take_files(
@@ -49,7 +59,7 @@ def take_files(
         for name, value in holder.items():
             if name == "callback_url":
                 continue  # an address, not a file
-            holder[name] = _without_files(value, name, name, assets, tuple(endings))
+            holder[name] = _without_files(value, name, _step(name), assets, tuple(endings))
 
 
 def _without_files(
@@ -57,12 +67,12 @@ def _without_files(
 ) -> Any:
     if isinstance(value, Mapping):
         return {
-            key: _without_files(item, str(key), f"{place}.{key}", assets, endings)
+            str(key): _without_files(item, str(key), f"{place}/{_step(key)}", assets, endings)
             for key, item in value.items()
         }
     if isinstance(value, list | tuple):
         return [
-            _without_files(item, name, f"{place}.{number}", assets, endings)
+            _without_files(item, name, f"{place}/{number}", assets, endings)
             for number, item in enumerate(value)
         ]
     if name.endswith(endings) and _is_local(value):
@@ -71,7 +81,14 @@ def _without_files(
     return value
 
 
+def _step(key: object) -> str:
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
 def _is_local(value: Any) -> bool:
+    """Text is a local file if it is one, or ends like one and is no URL; else the vendor's word."""
     if isinstance(value, str):
-        return bool(value) and not value.startswith(("http://", "https://", "data:"))
+        if not value or "://" in value or value.startswith("data:"):
+            return value.startswith("file://")
+        return bool(_FILE.fullmatch(value)) or Path(value).expanduser().is_file()
     return isinstance(value, bytes | os.PathLike) or hasattr(value, "read")

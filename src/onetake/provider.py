@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -80,8 +81,9 @@ class Provider(Holdings):
 
     @property
     def _described(self) -> DescribedCards:
-        home = self._workshop.settings.home
-        return DescribedCards(home / "cache" / "models", self._clock)
+        home, place = self._workshop.settings.home, self._workshop.environment
+        digest = hashlib.sha256(place.encode()).hexdigest()[:8]  # a sandbox has its own models
+        return DescribedCards(home / "cache" / "models" / digest, self._clock)
 
     def _estimate(self, fitted: FittedRequest) -> CostEstimate:
         return estimate_chain(fitted, self._catalog, region=self._workshop.region)

@@ -5,6 +5,7 @@ The rows are those of the project's acceptance list for fal; what stands left is
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,24 @@ def test_a_foreign_id_is_passed_on_with_a_note() -> None:
     request = fitted("fal-ai/flux/dev", {"steps": 4})
     assert any("without checks" in note for note in request.notes)
     assert body(request) == {"prompt": "a lake", "steps": 4}
+
+
+def test_what_nobody_knows_is_sent_as_it_was_written() -> None:
+    """Names, values and lists; two files for one field are refused, not dropped."""
+    written = {"image_urls": [URL, URL], "generate_audio": "on", "num_images": 2, "size": "2K"}
+    assert body(fitted("owner/app", written)) == {"prompt": "a lake", **written}
+    named = [Asset(URL, role="image_url"), Asset(URL, role="end_image_url")]
+    sent = body(fitted("owner/app", assets=named))
+    assert (sent["image_url"], sent["end_image_url"]) == (URL, URL)
+    assert body(fitted("owner/app", assets=[CLIP]))["video_url"] == CLIP
+    with pytest.raises(RequestError, match="two files for one field"):
+        body(fitted("owner/app", assets=[URL, URL]))
+
+
+def test_kolors_takes_its_own_words_for_sizes() -> None:
+    """As every guide writes them."""
+    for size in ("landscape_16_9", {"width": 800, "height": 600}):
+        assert body(fitted("kolors-text", {"image_size": size}))["image_size"] == size
 
 
 def test_effects_and_extending() -> None:
@@ -211,7 +230,14 @@ REFUSED: list[tuple[str, dict[str, Any], list[Any], str]] = [
     ("kling-v2-master-text", {"camera_motion": "sideways"}, [], "sideways"),
     ("kling-effects", {"effect": "slow_motion"}, [URL], "effect"),
     ("kling-effects", {"effect": "hug", "intensity": 3}, [URL], "intensity"),
-    ("kling-v2-master-image", {"aspect_ratio": "1:1"}, [], "aspect_ratio|first_frame"),
+    ("kling-v2-master-image", {"aspect_ratio": "1:1"}, [sample_picture(640, 360)], "aspect_ratio"),
+    ("kling-v3-pro-text", {"shots": [
+        {"prompt": "one", "duration": 2.5}, {"prompt": "two", "duration": 2.5},
+    ]}, [], "entry 1"),
+    ("kling-v1-std-text", {"camera_control": {"type": "simple", "config": ["zoom"]}}, [], "camera"),
+    ("kling-v1-std-text", {"camera_control": {
+        "type": "simple", "config": {"zoom": "abc"},
+    }}, [], "camera_control"),
     ("kling-v3-std-text", {"elements": ["123"]}, [], "elements"),
     ("kling-v2-master-image", {}, [URL, URL], "no place"),
     ("kling-voice", {}, [], "audio"),
@@ -310,9 +336,12 @@ def test_pictures_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = tmp_path / "p.png"
     path.write_bytes(data)
     monkeypatch.chdir(tmp_path)
-    sources: list[Any] = [path, "p.png", path.as_uri(), data, io.BytesIO(data), URL]
+    inline = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    sources: list[Any] = [path, "p.png", path.as_uri(), data, io.BytesIO(data), inline]
     for source in sources:
-        assert body(fitted("kling-v2-master-image", assets=[source]))["image_url"]
+        [asset] = fitted("kling-v2-master-image", assets=[source]).assets
+        assert asset.data == data
+    assert fitted("kling-v2-master-image", assets=[URL]).assets[0].url == URL
     webp = fitted("kling-v2-master-image", assets=[encoded("WEBP")])
     assert webp.assets[0].media_type == "image/webp", "fal takes WebP as it is"
     bitmap = fitted("kling-v2-master-image", assets=[encoded("BMP")])

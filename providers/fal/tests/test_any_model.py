@@ -107,7 +107,7 @@ def test_a_schema_is_fetched_once_a_day(server: SandboxServer, tmp_path: Path) -
     generated(server, tmp_path, request)
     generated(server, tmp_path, request)
     assert len(server.requests(path="/platform/v1/models")) == 1
-    fal = get_provider("fal", settings=Settings(home=tmp_path))
+    fal = get_provider("fal", sandbox=server.url, settings=Settings(home=tmp_path))
     with pytest.raises(UnsupportedParameter, match="1 to 50"):
         fal.check(GenerationRequest("x", model=PICTURE, parameters={"steps": 99}))
 

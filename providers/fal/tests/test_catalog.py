@@ -17,7 +17,7 @@ from onetake.catalog import Catalog, ModelCard
 from onetake.driver import PreparedAsset
 from onetake.fitting import fit
 from onetake.testing import SandboxServer
-from onetake_fal import cards, wire
+from onetake_fal import cards, foreign, wire
 
 ROOT = Path(__file__).parents[3]
 
@@ -153,7 +153,7 @@ STRANGE = {
 def strange(parameters: dict[str, Any], files: list[Any] | None = None) -> dict[str, Any]:
     """Fit a request to an endpoint with a schema unlike Kling's; return what would be sent."""
     model = {"openapi": STRANGE, "metadata": {"category": "image-to-image"}}
-    card = cards.described("owner/app", model)
+    card = foreign.described("owner/app", model)
     known = Catalog(plugins.provider_card("fal"), [card])
     given = ["https://example.com/a.png"] if files is None else files
     fitted = fit(GenerationRequest("x", None, "owner/app", parameters, given), known)

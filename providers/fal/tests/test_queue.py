@@ -174,6 +174,11 @@ def test_options_become_headers(
         ("expires_in", 0),
         ("recoverable", "no"),
         ("inline_below", "1k"),
+        ("runner_hint", 5),
+        ("runner_hint", "lä"),
+        ("expires_in", [1]),
+        ("start_timeout", float("inf")),
+        ("expire_in", "1h"),
     ],
 )
 def test_a_wrong_option_names_itself(

@@ -141,10 +141,87 @@ def test_failures_name_our_field() -> None:
     assert isinstance(errors.task_failure(moderated), ContentRejected)
 
 
+DOCUMENTED = """
+internal_server_error downstream_service_unavailable downstream_service_error generation_timeout
+content_policy_violation file_download_error image_load_error face_detection_error
+feature_not_supported image_too_small image_too_large file_too_large greater_than
+greater_than_equal less_than less_than_equal multiple_of sequence_too_short sequence_too_long
+one_of invalid_archive archive_file_count_below_minimum archive_file_count_exceeds_maximum
+audio_duration_too_long audio_duration_too_short video_duration_too_long video_duration_too_short
+unsupported_audio_format unsupported_image_format unsupported_video_format
+request_timeout startup_timeout runner_scheduling_failure runner_connection_timeout
+runner_disconnected runner_connection_refused runner_connection_error runner_incomplete_response
+runner_server_error client_disconnected client_cancelled bad_request internal_error
+"""
+
+
 def test_every_documented_type_is_in_the_table() -> None:
     """Model errors and infrastructure errors of fal's pages (2025-12, 2026)."""
-    assert len(errors.TYPES) == 43
+    assert set(errors.TYPES) == set(DOCUMENTED.split())
     assert all(400 <= row.http < 600 for row in errors.TYPES.values())
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ([{"loc": None, "msg": "odd"}], "odd"),
+        ([{"loc": ["body", "prompt"], "msg": "odd", "ctx": ["x"]}], "prompt: odd"),
+        (["bad thing"], "bad thing"),
+        ([None], "None"),
+        ("flat", "flat"),
+    ],
+)
+def test_odd_details_never_hide_an_answer(detail: Any, said: str) -> None:
+    """A refusal is a refusal, whatever form its words have."""
+    assert said in errors.refusal(422, {"detail": detail}).message
+    assert said in errors.task_failure({"detail": detail}).message
+
+
+@pytest.mark.parametrize(
+    ("status", "payload", "kind", "verdict"),
+    [
+        (422, {"detail": [{"msg": "no"}]}, None, True),
+        (500, {"detail": "Unexpected error"}, None, True),
+        (500, {"message": "Internal Server Error"}, None, False),
+        (400, {"detail": "Request is still in progress"}, None, False),
+        (400, {"detail": "Request is still in progress"}, "bad_request", False),
+        (503, {"detail": "x"}, "runner_disconnected", True),
+        (503, {"detail": "x"}, None, False),
+        (429, {"detail": "x"}, "concurrent_requests_limit", False),
+        (403, {"detail": "x"}, "y", False),
+        (502, "<html>", None, False),
+    ],
+)
+def test_what_counts_as_the_end_of_a_job(
+    status: int, payload: Any, kind: str | None, verdict: bool
+) -> None:
+    """A paid job is not closed because of a gateway's page, a busy host, or an early question."""
+    assert errors.is_verdict(status, payload, kind) is verdict
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "fal-ai/../../evil",
+        "fal-ai/x?fal_webhook=https://example.com",
+        "https://queue.fal.run/fal-ai/x",
+        "fal-ai/kling-video/requests/123",
+        "fal-ai//x",
+        "fal-ai/x y",
+    ],
+)
+def test_what_is_no_endpoint_is_never_posted_to(endpoint: str) -> None:
+    """The id becomes a part of a URL that is paid for."""
+    with pytest.raises(RequestError, match="no id of an endpoint"):
+        wire.check_endpoint(endpoint)
+
+
+def test_file_names_fit_into_a_header() -> None:
+    """Accents fall away; a name of other letters keeps its ending."""
+    assert wire.plain_name("bäär.png") == "baar.png"
+    assert wire.plain_name("日本.png") == "png"
+    assert wire.plain_name("a b/c.mp4") == "a_b_c.mp4"
+    assert wire.plain_name("…") == "file"
 
 
 def test_the_private_slots_of_fal_client_still_exist() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -28,6 +28,9 @@ log = logging.getLogger("onetake.engine")
 OnUpdate = Callable[[Job], object]
 REMEMBERED = 1000
 """Callbacks for jobs that nobody waits for here; older ones are forgotten."""
+
+LONGEST_SILENCE = 120.0
+"""Real seconds without a word for which a stream is trusted at least."""
 
 MISSING_LOOKS, MISSING_SECONDS = 5, 30.0
 """So many looks in a row, over so many seconds, without the task: the wait ends, the job stays."""
@@ -49,6 +52,11 @@ class Waiter:
     streamed: bool = False
     ended: bool = False
     error: Exception | None = None
+
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether looks are due; a stream makes them needless, a callback asks for one."""
+        return not self.streamed or self.nudged
 
     def tell(self, logs: tuple[str, ...] = ()) -> None:
         """Report progress to the caller."""
@@ -100,11 +108,14 @@ class Watcher:
         waiter = Waiter(record, look, deadline, on_update)
         self._waiters.append(waiter)
         self._wake.give()
+        left = None if deadline is None else max(0.0, deadline - now)
         try:
-            if self._takes_stream(waiter):
-                await self._wait_beside_stream(waiter)
-            else:
-                await self._wait(waiter)
+            # a look that takes long must not hold a caller beyond his patience
+            with anyio.move_on_after(left):
+                if self._takes_stream(waiter):
+                    await self._wait_beside_stream(waiter)
+                else:
+                    await self._wait(waiter)
         finally:
             self._waiters.remove(waiter)
             self._hand_over()
@@ -148,9 +159,8 @@ class Watcher:
         """Let the vendor tell of changes; while it does, the task is not looked at."""
         waiter.streamed = True
         try:
-            async for snapshot in self._driver.watch(waiter.record.vendor_task):
-                await self._heard(waiter, snapshot)
-                self._wake.give()
+            async with contextlib.aclosing(self._driver.watch(waiter.record.vendor_task)) as stream:
+                await self._hear_all(waiter, stream)
         except NotImplementedError:
             self._streaming = False
         except OnetakeError as error:
@@ -159,6 +169,20 @@ class Watcher:
             log.exception("the driver broke its contract while streaming")
         finally:
             waiter.streamed = False
+            self._wake.give()
+
+    async def _hear_all(self, waiter: Waiter, stream: AsyncGenerator[Snapshot, None]) -> None:
+        """Take in what a stream tells, until it ends, or is silent for too long."""
+        longest = max(2 * waiter.record.typical_seconds, LONGEST_SILENCE)
+        while not waiter.ended:
+            with anyio.move_on_after(longest) as patience:
+                snapshot = await anext(stream, None)
+            if patience.cancelled_caught:
+                log.info("job %s: its stream is silent; it is looked at instead", waiter.record.id)
+                return
+            if snapshot is None:
+                return
+            await self._heard(waiter, snapshot)
             self._wake.give()
 
     async def _lead(self, leader: Waiter) -> None:
@@ -179,11 +203,11 @@ class Watcher:
     async def _pause(self) -> None:
         """Sleep until a look is due, a caller's patience ends, or a new waiter comes."""
         now = self._clock.now()
-        polled = [waiter for waiter in self._open() if not waiter.streamed or waiter.nudged]
-        for waiter in polled:  # a clock that was set back must not stop the looks
+        looked_at = [waiter for waiter in self._open() if waiter.is_looked_at]
+        for waiter in looked_at:  # a clock that was set back must not stop the looks
             longest = max(waiter.record.typical_seconds, pacing.LONGEST)
             waiter.next_look = min(waiter.next_look, now + longest)
-        times = [waiter.next_look for waiter in polled]
+        times = [waiter.next_look for waiter in looked_at]
         times += [waiter.deadline for waiter in self._open() if waiter.deadline is not None]
         seconds = min([*times, now + self._journal.lease / 3]) - now
         if seconds <= 0:
@@ -210,11 +234,7 @@ class Watcher:
             if waiter.deadline is not None and now >= waiter.deadline:
                 _end(waiter)
         await self._renew()
-        due = [
-            waiter
-            for waiter in self._open()
-            if waiter.next_look <= now and (not waiter.streamed or waiter.nudged)
-        ]
+        due = [w for w in self._open() if w.is_looked_at and w.next_look <= now]
         for waiter in due:
             waiter.nudged = False
         if not due:
@@ -261,9 +281,18 @@ class Watcher:
                     answers.update({task.id: LookError(told) for task in batch})
 
         async with anyio.create_task_group() as group:
-            for start in range(0, len(tasks), self._batch):
-                group.start_soon(one, tasks[start : start + self._batch])
+            group.start_soon(self._keep_alive)
+            async with anyio.create_task_group() as looks:
+                for start in range(0, len(tasks), self._batch):
+                    looks.start_soon(one, tasks[start : start + self._batch])
+            group.cancel_scope.cancel()
         return answers
+
+    async def _keep_alive(self) -> None:
+        """Give signs of life while an answer takes long."""
+        while True:
+            await anyio.sleep(self._journal.lease / 3)
+            await self._renew()
 
     async def _apply(self, waiter: Waiter, answer: Snapshot | Missing | LookError) -> None:
         now = self._clock.now()

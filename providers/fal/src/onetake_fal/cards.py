@@ -12,10 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from onetake.catalog import ModelCard, load_catalog
+from onetake.catalog import load_catalog
 from onetake.errors import UnsupportedParameter
 from onetake.spelling import normalise
-from onetake_fal import openapi
 
 Fields = Mapping[str, Mapping[str, Any]]
 """Field name to ``type``, ``required``, ``default``, ``enum``, ``min``, ``max``, ``max_length``,
@@ -93,7 +92,7 @@ def card_of(task: str, fields: Fields, *, elements: int = 4) -> dict[str, Any]:
         if name in LEFT_OUT or name == card["wire"].get("prompt"):
             continue
         special = _SPECIAL.get(name)
-        if special is not None:
+        if special is not None and _is_klings(name, rule, fields):
             special(card, rule, elements)
         elif is_file(name, rule):
             _read_file(card, task, name, rule)
@@ -107,47 +106,6 @@ def card_of(task: str, fields: Fields, *, elements: int = 4) -> dict[str, Any]:
     places = sorted(card["inputs"], key=lambda role: (*SLOTS, role).index(role))
     card["inputs"] = {role: card["inputs"][role] for role in places}
     return {key: value for key, value in card.items() if value != {}}
-
-
-def described(endpoint: str, model: Mapping[str, Any]) -> ModelCard:
-    """Return the card of an endpoint outside the catalog, from what the platform says of it.
-
-    Args:
-        endpoint: its id.
-        model: its entry in the platform's list of models, with its OpenAPI document.
-
-    Raises:
-        ValueError: the document cannot be read.
-    """
-    fields, _ = openapi.reduced(model["openapi"])
-    metadata = model.get("metadata") or {}
-    category = str(metadata.get("category") or "unknown")
-    card = card_of(TASKS.get(category, category), fields)
-    retired = metadata.get("status") == "deprecated"
-    return ModelCard(
-        provider="fal",
-        name=endpoint,
-        vendor_id=endpoint,
-        family=endpoint.partition("/")[2],
-        status="legacy" if retired else "current",
-        resend="lookup",
-        notice=f"{endpoint} is not in the catalog: it was checked against fal's own schema of it.",
-        source="fal OpenAPI",
-        **card,
-    )
-
-
-TASKS: Mapping[str, str] = {
-    "image-to-3d": "image-to-model",
-    "text-to-3d": "text-to-model",
-    "audio-to-audio": "audio-to-audio",
-    "speech-to-text": "speech-to-data",
-    "vision": "image-to-data",
-    "llm": "text-to-data",
-    "json": "text-to-data",
-    "training": "training-to-file",
-}
-"""fal's categories whose word for the output is not ours; others are tasks as they are."""
 
 
 @functools.cache
@@ -243,7 +201,11 @@ def _read_parameter(card: dict[str, Any], name: str, rule: Mapping[str, Any]) ->
         neutral = name  # two fields for the same of our words: the second keeps its name
     kinds = str(rule.get("type", "string")).split("|")
     spec: dict[str, Any] = {"type": kinds[0] if len(kinds) == 1 else "any"}
-    _read_choices(card, neutral, spec, list(rule.get("enum") or ()))
+    if name == "duration" and spec["type"] == "string" and not rule.get("enum"):
+        spec["type"] = "any"  # text in a form of its own; a number goes as text
+        card["wire"].setdefault("strings", []).append(neutral)
+    if len(kinds) == 1:
+        _read_choices(card, neutral, spec, list(rule.get("enum") or ()))
     if spec["type"] == "array":
         spec |= {"max_length": rule["max"]} if "max" in rule else {}
     else:
@@ -335,15 +297,19 @@ def _image_size(card: dict[str, Any], rule: Mapping[str, Any], elements: int) ->
     card["parameters"]["aspect_ratio"] = spec | ({} if default is None else {"default": default})
     for name in ("width", "height"):
         card["parameters"][name] = {"type": "integer", "minimum": 1, "description": "pixels"}
+    card["parameters"]["image_size"] = {
+        "type": "any",
+        "description": "fal's own word for a size, or {width, height}",
+    }
     card["wire"]["aspect_ratio"] = "image_size"
     card["wire"].setdefault("values", {})["aspect_ratio"] = dict(_SIZES)
-    card.setdefault("one_of", []).extend([["aspect_ratio", "width"], ["aspect_ratio", "height"]])
+    card.setdefault("one_of", []).extend([["aspect_ratio", "width", "image_size"]])
 
 
 def _camera(card: dict[str, Any], rule: Mapping[str, Any], elements: int) -> None:
     card["parameters"]["camera_motion"] = {
         "type": "string",
-        "choices": list(rule.get("enum", _CAMERAS)),
+        "choices": list(_CAMERAS),
         "description": "one movement of the camera; others are said in the prompt",
     }
     card["parameters"]["camera_control"] = {
@@ -366,6 +332,23 @@ def _voice_sample(card: dict[str, Any], rule: Mapping[str, Any], elements: int) 
 
 def _nothing(card: dict[str, Any], rule: Mapping[str, Any], elements: int) -> None:
     """Said by another field."""
+
+
+def _is_klings(name: str, rule: Mapping[str, Any], fields: Fields) -> bool:
+    """Say whether a field is what it is at Kling's endpoints, not only called so."""
+    item = rule.get("items", {})
+    properties = item.get("properties", {})
+    checks = {
+        "multi_prompt": "prompt" in properties or item.get("name") == "KlingV4Shot",
+        "elements": "frontal_image_url" in properties,
+        "dynamic_masks": "mask_url" in properties,
+        "result_type": "series_amount" in fields,
+        "image_size": "square_hd" in rule.get("enum", ()) and "width" not in fields,
+        "voice_url": bool(rule.get("required")),
+        "camera_control": set(rule.get("enum", ())) == set(_CAMERAS),
+        "advanced_camera_control": "camera_control" in fields,
+    }
+    return checks.get(name, True)
 
 
 _SPECIAL: Mapping[str, Callable[[dict[str, Any], Mapping[str, Any], int], None]] = {

@@ -42,6 +42,10 @@ accepted_id: contextvars.ContextVar[str | None] = contextvars.ContextVar(
 """The request id of the newest accepted submission in this context, read before fal-client."""
 
 
+left: contextvars.ContextVar[bool] = contextvars.ContextVar("left", default=False)
+"""Whether a submission was handed to the network in this context."""
+
+
 class VendorAnswer(Exception):
     """An answer of fal that is not a success."""
 
@@ -71,8 +75,10 @@ class KeyGuard(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send, unless a credential would leave for a stranger."""
+        if is_submission(request):
+            left.set(True)
         has_key = request.headers.get("authorization", "").startswith("Key ")
-        foreign = has_key and request.url.host not in OWN_HOSTS
+        foreign = has_key and not _is_fals(request.url)
         if foreign and request.method == "PUT":
             del request.headers["authorization"]
         elif foreign:
@@ -84,6 +90,11 @@ class KeyGuard(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close the transport below."""
         await self._inner.aclose()
+
+
+def _is_fals(url: httpx.URL) -> bool:
+    """Say whether a URL is one of fal's, over TLS and at the usual port."""
+    return url.host in OWN_HOSTS and url.scheme == "https" and url.port in (None, 443)
 
 
 def is_submission(request: httpx.Request) -> bool:

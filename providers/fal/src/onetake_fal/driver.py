@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -29,14 +29,17 @@ from onetake.driver import (
 from onetake.errors import (
     AssetError,
     AuthenticationError,
+    NotSent,
     OnetakeError,
     ProviderUnavailable,
+    RequestError,
     SubmissionUnknown,
 )
 from onetake.fitting import FittedRequest
+from onetake.http import retry_after
 from onetake.job import TaskStatus
-from onetake_fal import cards, errors, platform, results, wire
-from onetake_fal.client import Client, VendorAnswer, accepted_id
+from onetake_fal import cards, errors, foreign, platform, results, wire
+from onetake_fal.client import Client, VendorAnswer, accepted_id, left
 from onetake_fal.options import Options
 
 LISTED_PAGES = 20
@@ -90,7 +93,7 @@ class FalDriver(Driver):
             found = [item for item in answer["models"] if item["endpoint_id"] == vendor_id]
             if not found or "openapi" not in found[0]:
                 return None
-            return cards.described(vendor_id, found[0])
+            return foreign.described(vendor_id, found[0])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise _unreadable(error) from error
 
@@ -114,23 +117,23 @@ class FalDriver(Driver):
             url = await self._client.upload(
                 asset.data,
                 asset.media_type,
-                asset.name,
+                wire.plain_name(asset.name),
+                lifecycle=self._options.lifecycle,
                 repository="fal_v3",
                 fallback_repository=["fal"],
             )
         except VendorAnswer as answer:
             raise errors.refusal(answer.response.status_code, answer.payload) from None
-        except (KeyError, ValueError) as error:
-            raise AssetError(
-                f"{asset.name}: fal's storage gave an unreadable answer ({error!r}).",
-                provider="fal",
-                hint="Nothing was submitted; try again.",
-            ) from error
-        return str(url)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _no_upload(asset, repr(error)) from error
+        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
+            raise _no_upload(asset, f"{url!r:.60} is no URL")
+        return url
 
     async def submit(self, submission: Submission, body: bytes) -> Task:
         """POST once through fal-client; the id is read from the answer before it is parsed."""
         accepted_id.set(None)
+        left.set(False)
         arguments = httpx.Response(200, content=body).json()
         try:
             await self._client.submit(
@@ -141,6 +144,9 @@ class FalDriver(Driver):
                 start_timeout=self._options.start_timeout,
             )
         except (KeyError, ValueError, TypeError) as error:
+            if not left.get():
+                unsent = RequestError(f"fal: nothing could be sent: {error}.", provider="fal")
+                raise NotSent(unsent) from error
             if accepted_id.get() is None:
                 raise SubmissionUnknown(
                     f"fal's answer to the submission is unreadable ({error!r}).", provider="fal"
@@ -164,9 +170,8 @@ class FalDriver(Driver):
             return await self._read(task, response.json())
         except VendorAnswer as answer:
             if answer.response.status_code in _GONE:
-                return Missing()
-            error = errors.refusal(answer.response.status_code, answer.payload)
-            return LookError(error, getattr(error, "retry_after", None))
+                return Missing(final=answer.response.status_code == 410)
+            return self._look_error(answer)
         except OnetakeError as error:
             return LookError(error)
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
@@ -177,11 +182,11 @@ class FalDriver(Driver):
         self, task: Task, status: Mapping[str, Any], *, whole: bool = True
     ) -> Snapshot | Missing | LookError:
         """Read a status; once completed, the result decides. Logs come whole, or what is new."""
-        lines = [str(line.get("message", "")) for line in status.get("logs") or ()]
+        lines = results.log_lines(status.get("logs"))
         new = tuple(lines[self._lines.get(task.id, 0) :] if whole else lines)
         self._lines[task.id] = self._lines.get(task.id, 0) + len(new)
         if status.get("status") != "COMPLETED":
-            return dataclasses.replace(_waiting(status), logs=new)
+            return dataclasses.replace(results.waiting(status), logs=new)
         answer = await self._outcome(task, status)
         if not isinstance(answer, Snapshot):
             return answer
@@ -195,7 +200,7 @@ class FalDriver(Driver):
         try:
             response = await self._client.http.get(self._handle(task).response_url)
         except VendorAnswer as answer:
-            return _failed(answer, status, cards.our_names(task.path))
+            return self._failed(answer, status, cards.our_names(task.path))
         if status.get("error"):
             return Snapshot(
                 TaskStatus.FAILED,
@@ -206,7 +211,30 @@ class FalDriver(Driver):
             )
         return results.succeeded(response, task.path)
 
-    async def watch(self, task: Task) -> AsyncIterator[Snapshot]:
+    def _failed(
+        self, answer: VendorAnswer, status: Mapping[str, Any], names: Mapping[str, str]
+    ) -> Snapshot | Missing | LookError:
+        """Tell a request that failed from an answer that says nothing about it."""
+        code, payload = answer.response.status_code, answer.payload
+        kind = status.get("error_type") or answer.response.headers.get("x-fal-error-type")
+        if errors.is_not_ready(code, payload):
+            return Snapshot(TaskStatus.RUNNING)
+        if code in _GONE and not (status.get("error") or kind):
+            # the app's own word, or a result that is kept no longer; a gateway's page says nothing
+            return Missing(final=isinstance(payload, Mapping))
+        if not (status.get("error") or errors.is_verdict(code, payload, kind)):
+            return self._look_error(answer)
+        error = errors.task_failure(payload, kind, names)
+        cancelled = error.vendor_code == errors.CANCELLED
+        state = TaskStatus.CANCELLED if cancelled else TaskStatus.FAILED
+        return Snapshot(state, error=error, raw=payload if isinstance(payload, Mapping) else {})
+
+    def _look_error(self, answer: VendorAnswer) -> LookError:
+        pause = retry_after(answer.response, self.context.clock.now())
+        error = errors.refusal(answer.response.status_code, answer.payload, retry_after=pause)
+        return LookError(error, pause)
+
+    async def watch(self, task: Task) -> AsyncGenerator[Snapshot, None]:
         """Follow the status stream; the event that says COMPLETED brings the result with it.
 
         Facts: server-sent events, one per change, closed after COMPLETED (fal docs 2025-12).
@@ -255,7 +283,7 @@ class FalDriver(Driver):
             if not cursor:
                 return listed
         raise ProviderUnavailable(
-            f"fal lists more than {LISTED_PAGES} pages for this; that is too many.",
+            f"fal lists more than {LISTED_PAGES} pages for this; that is too many to be sure.",
             provider="fal",
             retryable=False,
         )
@@ -344,40 +372,15 @@ def _key(context: DriverContext) -> str:
     return f"{context.credentials.get('key_id')}:{context.credentials.get('key_secret')}"
 
 
-def _waiting(status: Mapping[str, Any]) -> Snapshot:
-    word = status.get("status")
-    if word == "IN_QUEUE":
-        return Snapshot(TaskStatus.QUEUED, position=status.get("queue_position"), raw=status)
-    if word == "IN_PROGRESS":
-        return Snapshot(TaskStatus.RUNNING, raw=status)
-    raise ProviderUnavailable(
-        f"fal: the status {word!r} is not known to this version of onetake-fal.",
+def _no_upload(asset: LoadedAsset, why: str) -> AssetError:
+    return AssetError(
+        f"{asset.name}: fal's storage gave an unreadable answer ({why}).",
         provider="fal",
-        task_state="exists",
-        billed="unknown",
-        retryable=False,
+        hint="Nothing was submitted; try again.",
     )
-
-
-def _failed(
-    answer: VendorAnswer, status: Mapping[str, Any], names: Mapping[str, str]
-) -> Snapshot | Missing | LookError:
-    """Tell a request that failed from an answer that says nothing about it."""
-    code = answer.response.status_code
-    kind = status.get("error_type") or answer.response.headers.get("x-fal-error-type")
-    if code in _GONE and not status.get("error"):
-        return Missing()  # undocumented, and a gateway may say it too: no verdict
-    if not (status.get("error") or kind or errors.is_verdict(code, answer.payload)):
-        error = errors.refusal(code, answer.payload)
-        return LookError(error, getattr(error, "retry_after", None))
-    error = errors.task_failure(answer.payload, kind, names)
-    cancelled = error.vendor_code == errors.CANCELLED
-    state = TaskStatus.CANCELLED if cancelled else TaskStatus.FAILED
-    raw = answer.payload if isinstance(answer.payload, Mapping) else {}
-    return Snapshot(state, error=error, raw=raw)
 
 
 def _unreadable(error: Exception) -> ProviderUnavailable:
     return ProviderUnavailable(
-        f"fal's platform gave an unreadable answer ({error!r}).", provider="fal"
+        f"an answer of fal's platform could not be read ({error!r}).", provider="fal"
     )

@@ -107,7 +107,7 @@ def describe(payload: Any, names: Mapping[str, str] = NO_NAMES) -> tuple[str | N
         return None, str(payload)[:300]
     detail = payload.get("detail")
     if isinstance(detail, list) and detail:
-        items = [item for item in detail if isinstance(item, Mapping)]
+        items = [item if isinstance(item, Mapping) else {"msg": item} for item in detail]
         kind = next((str(item["type"]) for item in items if "type" in item), None)
         return kind, "; ".join(_sentence(item, names) for item in items)
     kind = payload.get("error_type")
@@ -115,11 +115,16 @@ def describe(payload: Any, names: Mapping[str, str] = NO_NAMES) -> tuple[str | N
 
 
 def _sentence(item: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    path = [str(part) for part in item.get("loc", ()) if part != "body"]
-    field = ".".join(names.get(part, part) for part in path)
+    """Say one entry in words, however odd it is: no detail may hide the answer itself."""
+    place = item.get("loc")
+    parts = [str(part) for part in place if part != "body"] if isinstance(place, list) else []
+    field = ".".join(names.get(part, part) for part in parts)
     context = item.get("ctx")
-    limits = f" ({', '.join(f'{k}={v}' for k, v in context.items())})" if context else ""
-    return f"{field}: {item.get('msg', '')}{limits}" if field else str(item.get("msg", ""))
+    limits = ""
+    if isinstance(context, Mapping) and context:
+        limits = f" ({', '.join(f'{key}={value}' for key, value in context.items())})"
+    words = str(item.get("msg", ""))[:300]
+    return f"{field}: {words}{limits}" if field else words
 
 
 _LONGEST = 500
@@ -156,15 +161,30 @@ def task_failure(
     )
 
 
-def is_verdict(status: int, payload: Any) -> bool:
+NOT_READY = "Request is still in progress"
+"""fal's words at a result that is asked for too early (docs 2025-12; the AI SDK matches them)."""
+
+_NO_VERDICT = (401, 403, 408, 409, 425, 429)
+
+
+def is_not_ready(status: int, payload: Any) -> bool:
+    """Say whether a result was asked for before it was there; status and result may disagree."""
+    return status == 400 and isinstance(payload, Mapping) and payload.get("detail") == NOT_READY
+
+
+def is_verdict(status: int, payload: Any, kind: str | None = None) -> bool:
     """Say whether an answer to a result request is the app's own failure, not a gateway's.
 
-    The app answers with JSON that has ``detail``; a gateway's page, a refused key, and a plea
-    to come back later say nothing about the job.
+    The app answers with JSON that has ``detail``, or fal names an error type; a gateway's page, a
+    refused key, and a plea to come back later say nothing about the job, whatever they carry.
     """
-    if status in (401, 403, 408, 409, 425, 429) or not isinstance(payload, Mapping):
+    if status in _NO_VERDICT or is_not_ready(status, payload):
         return False
-    return isinstance(payload.get("detail"), list) or status in (400, 422, 499, 500)
+    if kind is not None:
+        return True
+    if not isinstance(payload, Mapping) or "detail" not in payload:
+        return False
+    return isinstance(payload["detail"], list) or status in (400, 422, 499, 500)
 
 
 def refusal(status: int, payload: Any, *, retry_after: float | None = None) -> OnetakeError:
@@ -178,7 +198,7 @@ def refusal(status: int, payload: Any, *, retry_after: float | None = None) -> O
         return limited(f"fal: too many requests ({text}).", retry_after=retry_after, **fields)
     if status == 402 or (status == 403 and any(word in text.lower() for word in _MONEY)):
         return InsufficientCredits(f"fal: the account cannot pay ({text}).", **fields)
-    if status in (401, 403):
+    if status in (401, 403) and (status == 401 or isinstance(payload, Mapping)):
         return AuthenticationError(
             f"fal: the key was refused ({text}).",
             hint="Check FAL_KEY; keys are made at https://fal.ai/dashboard/keys.",
@@ -186,7 +206,7 @@ def refusal(status: int, payload: Any, *, retry_after: float | None = None) -> O
         )
     if status == 404:
         return RequestError(f"fal does not know this endpoint or request ({text}).", **fields)
-    if 400 <= status < 500:
+    if 400 <= status < 500 and status not in (403, 408, 409, 425):
         return RequestError(f"fal refused the request: {text}.", **fields)
     return ProviderUnavailable(f"fal answered HTTP {status} ({text}).", **fields)
 

@@ -58,18 +58,22 @@ def _json_schema(holder: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return _mapping(content["schema"]) if "schema" in content else None
 
 
-def _resolved(schema: Any, document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow a reference, and a lone ``allOf``; what stands beside them counts, too."""
+def _resolved(schema: Any, document: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any]:
+    """Follow references and ``allOf``; what stands beside them counts, too."""
     found = dict(_mapping(schema))
     target: Any = document
     reference = found.pop("$ref", None)
     if isinstance(reference, str) and reference.startswith("#/"):
         for part in reference[2:].split("/"):
             target = _mapping(target).get(part)
+        if depth < _DEEP:
+            target = _resolved(target, document, depth + 1)
         return {"title": reference.rpartition("/")[2], **_mapping(target), **found}
-    if len(found.get("allOf", ())) == 1:
-        inner = found.pop("allOf")[0]
-        return {**_resolved(inner, document), **found}
+    for inner in found.pop("allOf", ()) if depth < _DEEP else ():
+        whole = _resolved(inner, document, depth + 1)
+        both = {**_mapping(found.get("properties")), **_mapping(whole.get("properties"))}
+        needed = [*found.get("required", ()), *whole.get("required", ())]
+        found = {**whole, **found, **({"properties": both, "required": needed} if both else {})}
     return found
 
 
@@ -97,6 +101,9 @@ def _rule(schema: Any, document: Mapping[str, Any], depth: int) -> dict[str, Any
     rule: dict[str, Any] = {"type": _type(whole, real)}
     for source in (*reversed(real), whole):
         rule |= {ours: source[theirs] for theirs, ours in _KEPT.items() if theirs in source}
+    listed = {item.get("type") for item in real if "enum" in item}
+    if any("enum" not in item and item.get("type") in listed for item in real):
+        rule.pop("enum", None)  # beside a type that takes anything, words are only examples
     if rule.get("default", 0) is None:
         del rule["default"]
     limits = whole.get("limit_description")

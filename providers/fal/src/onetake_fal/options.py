@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from fal_client import StorageSettings
 
 from onetake.errors import ConfigurationError
 
@@ -13,6 +16,9 @@ START_TIMEOUT = 3600.0
 """Seconds that a request may wait in fal's queue before it is given up there, unbilled."""
 
 PRIORITIES = ("normal", "low")
+ELSEWHERE = ("api_key", "key_id", "key_secret", "base_url", "concurrency", "asset_host")
+"""Options of ``get_provider`` that are not read here."""
+
 SPANS: Mapping[str, int | None] = {
     "never": None,
     "immediate": 60,
@@ -58,12 +64,19 @@ class Options:
         Raises:
             ConfigurationError: naming the option, its value and what is allowed.
         """
+        unknown = sorted(set(given) - {*cls.__slots__, *ELSEWHERE})
+        _check(" and ".join(unknown), not unknown, "it", f"an option; fal has {_names(cls)}")
         known = {name: given[name] for name in cls.__slots__ if given.get(name) is not None}
         options = cls(**known)
         _check_number("start_timeout", options.start_timeout, "above 1, as fal demands", 1)
         _check_number("inline_below", options.inline_below, "of bytes, 0 or more", -1)
         for name in ("recoverable", "shared_uploads", "stream"):
             _check(name, known.get(name, True) in (True, False), known.get(name), "true or false")
+        hint = options.runner_hint
+        printable = hint is None or (
+            isinstance(hint, str) and hint.isascii() and hint.isprintable()
+        )
+        _check("runner_hint", printable, hint, "plain ASCII text")
         priority = options.priority
         _check("priority", priority in (None, *PRIORITIES), priority, " or ".join(PRIORITIES))
         _check_expiry(options.expires_in)
@@ -85,16 +98,27 @@ class Options:
         span = self.expires_in if isinstance(self.expires_in, int) else SPANS[self.expires_in]
         return json.dumps({"expiration_duration_seconds": span})
 
+    @property
+    def lifecycle(self) -> StorageSettings | None:
+        """The same for files that are uploaded."""
+        return None if self.expires_in is None else StorageSettings(expires_in=self.expires_in)  # type: ignore[arg-type]
+
+
+def _names(kind: type[Options]) -> str:
+    return ", ".join(kind.__slots__)
+
 
 def _check_number(name: str, value: Any, wanted: str, above: float) -> None:
-    good = not isinstance(value, bool) and isinstance(value, int | float) and value > above
+    number = not isinstance(value, bool) and isinstance(value, int | float)
+    good = number and math.isfinite(value) and value > above
     _check(name, good, value, f"a number {wanted}")
 
 
 def _check_expiry(value: Any) -> None:
     seconds = isinstance(value, int) and not isinstance(value, bool) and value > 0
     allowed = f"a whole number of seconds, or {', '.join(SPANS)}"
-    _check("expires_in", value is None or seconds or value in SPANS, value, allowed)
+    word = isinstance(value, str) and value in SPANS
+    _check("expires_in", value is None or seconds or word, value, allowed)
 
 
 def _check(name: str, good: bool, value: Any, allowed: str) -> None:

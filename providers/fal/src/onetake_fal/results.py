@@ -4,14 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from onetake.driver import Charge, RemoteFile, Snapshot
+from onetake.errors import ProviderUnavailable
 from onetake.job import TaskStatus
 
-FACTS = ("voice_id", "seed", "duration")
+Kind = TypeVar("Kind", str, int)
+
+
+def waiting(status: Mapping[str, Any]) -> Snapshot:
+    """Read the state of a request that is not completed.
+
+    Raises:
+        ProviderUnavailable: a word that is not known; it never reads as "running".
+    """
+    word = status.get("status")
+    if word == "IN_QUEUE":
+        return Snapshot(TaskStatus.QUEUED, position=status.get("queue_position"), raw=status)
+    if word == "IN_PROGRESS":
+        return Snapshot(TaskStatus.RUNNING, raw=status)
+    raise ProviderUnavailable(
+        f"fal: the status {word!r} is not known to this version of onetake-fal.",
+        provider="fal",
+        task_state="exists",
+        billed="unknown",
+        retryable=False,
+    )
+
+
+def log_lines(logs: Any) -> list[str]:
+    """Return the lines of a log, whatever form an endpoint gives them."""
+    if not isinstance(logs, list):
+        return []
+    return [str(line.get("message", "") if isinstance(line, Mapping) else line) for line in logs]
+
+
+VOICE = "voice_id"
+FACTS = (VOICE, "seed", "duration")
 """Fields of a result that are no files but worth keeping: ids for later requests, and figures."""
 
 
@@ -23,11 +55,14 @@ def succeeded(response: httpx.Response, endpoint: str) -> Snapshot:
     files = sorted(
         outputs(payload), key=lambda file: not (file.media_type or "").startswith(wanted)
     )
+    facts = {name: named[name] for name in FACTS if named.get(name) is not None}
+    if not files and VOICE not in facts:
+        facts["result"] = named  # a text, a judgement, a list: it is the result itself
     return Snapshot(
         TaskStatus.SUCCEEDED,
         outputs=tuple(files),
         charge=_charge(response),
-        facts={name: named[name] for name in FACTS if named.get(name) is not None},
+        facts=facts,
         raw=named,
     )
 
@@ -60,9 +95,9 @@ def _files(value: Any, name: str) -> Iterator[RemoteFile]:
         if _is_url(url):
             yield RemoteFile(
                 url=str(url),
-                media_type=value.get("content_type"),
-                name=value.get("file_name"),
-                bytes=value.get("file_size"),
+                media_type=_if(str, value.get("content_type")),
+                name=_if(str, value.get("file_name")),
+                bytes=_if(int, value.get("file_size")),
             )
             return
         for key, item in value.items():
@@ -72,6 +107,11 @@ def _files(value: Any, name: str) -> Iterator[RemoteFile]:
             yield from _files(item, name)
     elif _is_url(value) and name.endswith(("url", "urls")):
         yield RemoteFile(url=str(value))
+
+
+def _if(kind: type[Kind], value: Any) -> Kind | None:
+    """Return a value if it is of a kind: odd words beside a file must not hide the file."""
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
 
 def _is_url(value: Any) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,14 +19,23 @@ from onetake.driver import PreparedAsset, Submission
 from onetake.errors import RequestError, UnsupportedParameter
 from onetake.fitting import FittedRequest
 from onetake.mentions import rewrite
-from onetake.placing import PLACE, is_place
+from onetake.placing import is_place, path_of
 
 Body = dict[str, Any]
-_UNKNOWN_FIELDS = {"first_frame": "image_url", "last_frame": "tail_image_url"}
+_UNKNOWN_FIELDS = {
+    "first_frame": "image_url",
+    "last_frame": "tail_image_url",
+    "reference": "image_url",
+    "video": "video_url",
+    "audio": "audio_url",
+}
 """Field names for files of endpoints whose schema is not known: the commonest ones."""
 
 _ELEMENT = re.compile(r"element_(\d+)(_video)?")
 AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
+LONGEST_SHOT = 15
+"""Seconds (fal's schema of a shot, 2026-08-02)."""
+
 CAMERAS = ("down_back", "forward_up", "right_turn_forward", "left_turn_forward")
 _ALREADY_TOLD = ("width", "height", "mask", "trajectories")
 """Parameters and slots that the translation of another one takes along."""
@@ -37,6 +47,7 @@ def submission(request: FittedRequest, job_id: str, assets: Sequence[PreparedAss
     Raises:
         RequestError: what fal would refuse, or what would put files into the answer itself.
     """
+    check_endpoint(request.card.vendor_id)
     wire = request.card.wire
     parameters = dict(request.parameters)
     callback = parameters.pop("callback_url", None)
@@ -56,7 +67,7 @@ def submission(request: FittedRequest, job_id: str, assets: Sequence[PreparedAss
     body.pop("endpoint", None)  # it named the endpoint, not a field
     for item in assets:
         if is_place(item.asset.role):
-            place(body, str(item.asset.role).removeprefix(PLACE), item.value)
+            place(body, path_of(str(item.asset.role)), item.value)
     if body.get("sync_mode"):
         raise RequestError(
             "sync_mode: the files would come inside the answer, where they cannot be delivered "
@@ -66,6 +77,29 @@ def submission(request: FittedRequest, job_id: str, assets: Sequence[PreparedAss
     query = {} if callback is None else {"fal_webhook": str(callback)}
     endpoint = request.card.vendor_id
     return Submission(path=endpoint, body=body, route=app_of(endpoint), query=query)
+
+
+_ENDPOINT = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)+", re.ASCII)
+
+
+def check_endpoint(endpoint: str) -> None:
+    """Let only ids through that name an endpoint: they become a part of a URL that is paid for.
+
+    Raises:
+        RequestError: it is none, or the address of a request.
+    """
+    if not _ENDPOINT.fullmatch(endpoint) or "requests" in endpoint.split("/"):
+        raise RequestError(
+            f"model: {endpoint!r} is no id of an endpoint; ids look like owner/app/path.",
+            provider="fal",
+        )
+
+
+def plain_name(name: str) -> str:
+    """Return a file name as a header can carry it."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    kept = re.sub(r"[^\w.-]+", "_", plain).strip("._")
+    return kept or "file"
 
 
 def _mention(kind: str, number: int) -> str:
@@ -102,7 +136,14 @@ def files(request: FittedRequest, assets: Sequence[PreparedAsset]) -> Body:
         elif role in wire.get("lists", ()):
             body.setdefault(str(wire.get(role, role)), []).append(item.value)
         else:
-            body[str(wire.get(role) or _field_of(request, role))] = item.value
+            field = str(wire.get(role) or _field_of(request, role))
+            if field in body:
+                raise RequestError(
+                    f"{field}: two files for one field; name the field of each, for example with "
+                    "`-a end_image_url=FILE`.",
+                    provider="fal",
+                )
+            body[field] = item.value
     if elements:
         body["elements"] = [elements[number] for number in sorted(elements)]
     if "dynamic_masks" in body:
@@ -134,11 +175,11 @@ def _field_of(request: FittedRequest, role: str) -> str:
     return role if request.card.inputs else _UNKNOWN_FIELDS.get(role, role)
 
 
-def place(body: Body, field: str, value: Any) -> None:
-    """Fill the gap that a local file left: ``items.0.image_url`` is a field inside another."""
-    *path, last = field.split(".")
+def place(body: Body, path: Sequence[str], value: Any) -> None:
+    """Fill the gap that a local file left, at the end of these steps."""
+    *before, last = path
     target: Any = body
-    for step in path:
+    for step in before:
         target = target[int(step)] if isinstance(target, list) else target[step]
     target[int(last) if isinstance(target, list) else last] = value
 
@@ -157,6 +198,13 @@ def _add_to_element(element: Body, value: Any, video: str | None) -> None:
 
 
 def _shots(wire: Mapping[str, Any], value: Any) -> Body:
+    for number, shot in enumerate(value, start=1):
+        if not isinstance(shot["duration"], int) or not 1 <= shot["duration"] <= LONGEST_SHOT:
+            raise UnsupportedParameter(
+                f"shots: entry {number} lasts {shot['duration']} s; fal takes whole seconds from 1 "
+                f"to {LONGEST_SHOT}.",
+                provider="fal",
+            )
     return {
         "multi_prompt": [
             {"prompt": shot["prompt"], "duration": str(shot["duration"])} for shot in value
@@ -177,7 +225,11 @@ def _camera_control(wire: Mapping[str, Any], value: Any) -> Body:
     kind, config = value.get("type"), value.get("config") or {}
     if kind in CAMERAS and not config:
         return {"camera_control": kind}
-    moving = {axis: number for axis, number in config.items() if number}
+    numbers = isinstance(config, Mapping) and all(
+        isinstance(number, int | float) and not isinstance(number, bool)
+        for number in config.values()
+    )
+    moving = {axis: number for axis, number in config.items() if number} if numbers else {}
     if kind != "simple" or len(moving) != 1 or not set(moving) <= set(AXES):
         raise UnsupportedParameter(
             f"camera_control: fal takes one of the types {', '.join(CAMERAS)}, or type simple with "

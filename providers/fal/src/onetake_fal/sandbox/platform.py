@@ -13,14 +13,16 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+import anyio.to_thread
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from onetake.sandbox import Sandbox, SandboxTask
+from onetake.sandbox.app import own_url
 from onetake_fal.sandbox import requests as fal_requests
-from onetake_fal.sandbox import schema
+from onetake_fal.sandbox import results, schema
 
 MOST = 100
 CREDITS = Decimal(1000)
@@ -125,6 +127,8 @@ class Platform:
             skip = 0 if "cursor" not in query else int(base64.b64decode(query["cursor"]))
         except ValueError:
             return invalid("limit or cursor: the value is not valid")
+        if limit < 1 or skip < 0:
+            return invalid("limit: must be at least 1")
         more = len(items) > skip + limit
         return JSONResponse(
             {
@@ -148,9 +152,17 @@ class Platform:
             return invalid("start, end or limit: the value is not valid")
         if not 1 <= limit <= MOST:
             return invalid(f"limit: must be between 1 and {MOST}")
-        tasks = self._ended(endpoints, start, end, now)
+        tasks = [
+            task
+            for task in self._ended(endpoints, start, end, now)
+            if query.get("request_id", task.id) == task.id
+            and query.get("status", _outcome(task, now)) == _outcome(task, now)
+        ]
         payloads = "payloads" in query.getlist("expand")
-        items = [self._item(task, now, payloads=payloads) for task in tasks]
+        base = own_url(request)
+        items = await anyio.to_thread.run_sync(
+            lambda: [self._item(task, now, base, payloads=payloads) for task in tasks]
+        )
         return self._page(query, "items", items)
 
     def _ended(
@@ -166,7 +178,7 @@ class Platform:
         ]
         return sorted(found, key=lambda task: task.ends_at, reverse=True)
 
-    def _item(self, task: SandboxTask, now: float, *, payloads: bool) -> dict[str, Any]:
+    def _item(self, task: SandboxTask, now: float, base: str, *, payloads: bool) -> dict[str, Any]:
         code = 200
         if task.phase(now) != "succeeded":
             code, _, _ = fal_requests.failure(task, now)
@@ -181,7 +193,16 @@ class Platform:
         }
         if payloads:
             item["json_input"] = task.extra["input"]
+            if code == 200:
+                item["json_output"] = results.made(self._sandbox, task, base, sized=False)
         return item
+
+
+def _outcome(task: SandboxTask, now: float) -> str:
+    """Return the platform's word for how a request ended."""
+    if task.phase(now) == "succeeded":
+        return "success"
+    return "user_error" if task.outcome in ("invalid", "moderation") else "error"
 
 
 def _named(query: QueryParams) -> list[str]:

@@ -21,13 +21,19 @@ def accept(
     """Take on a request. Input is judged later, as the vendor does."""
     wrong = schema.problems(endpoint, body)
     work: Work | None = None
+    known: dict[str, Any] = {}
     if not wrong:
-        given = inputs.read(sandbox, endpoint, body)
+        fields = schema.endpoints()[endpoint]["input_schema"]
+        known = {name: value for name, value in body.items() if name in fields}  # others: ignored
+        given = inputs.read(sandbox, endpoint, known)
         wrong = given.wrong
-        work = None if wrong else Maker(sandbox, endpoint, body, given).work()
+        try:
+            work = None if wrong else Maker(sandbox, endpoint, known, given).work()
+        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+            wrong = [schema.problem(("body",), "Input could not be used", "value_error", None)]
     prompt = str(body.get("prompt") or body.get("text") or "")
     outcome, detail = _outcome(prompt, wrong)
-    cost, units = (None, None) if work is None else prices.bill(endpoint, body, work)
+    cost, units = (None, None) if work is None else prices.bill(endpoint, known, work)
     files = [] if work is None else [f for several in work.files.values() for f in several]
     films = [file["media"] for file in files if file["name"].endswith(".mp4")]
     return sandbox.accept(
@@ -52,6 +58,22 @@ def accept(
                 "direct": direct,
                 "flags": _flags(sandbox, endpoint),
             },
+        )
+    )
+
+
+def accept_root(sandbox: Sandbox, app: str, body: Mapping[str, Any]) -> SandboxTask:
+    """Take on a request for an app without a path: it is completed with the app's own 404."""
+    return sandbox.accept(
+        SandboxTask(
+            id=new_job_id(sandbox.clock.now()),
+            provider="fal",
+            model=app,
+            endpoint=app,
+            accepted_at=sandbox.now(),
+            seconds=sandbox.settings.seconds_per_job,
+            outcome="invalid",
+            extra={"input": dict(body), "detail": "Path / not found", "code": 404},
         )
     )
 
@@ -112,14 +134,17 @@ def submitted(task: SandboxTask, base: str) -> dict[str, Any]:
 
 
 def status(
-    task: SandboxTask, now: float, base: str, *, logs: bool, after: int = 0
+    task: SandboxTask, now: float, base: str, *, logs: bool, after: int = 0, place: int = 0
 ) -> tuple[int, dict[str, Any]]:
-    """Return HTTP status and body of a status request; logs from line ``after`` on."""
+    """Return HTTP status and body of a status request; logs from line ``after`` on.
+
+    ``place`` is how many requests of the endpoint are before this one in the queue.
+    """
     phase = task.phase(now)
     body: dict[str, Any] = {"status": "IN_QUEUE", "request_id": task.id, **urls(task, base)}
     lines = log_lines(task, now)[after:] if logs else None
     if phase == "queued":
-        return 202, {**body, "queue_position": 0, "logs": None, "metrics": {}}
+        return 202, {**body, "queue_position": place, "logs": None, "metrics": {}}
     if phase == "running" and has_flag(task, "requeue") and _is_requeued(task, now):
         return 202, {**body, "queue_position": 0, "logs": None, "metrics": {}}
     if phase == "running":
@@ -164,5 +189,5 @@ def failure(task: SandboxTask, now: float) -> tuple[int, dict[str, Any], str | N
     if task.phase(now) == "cancelled":
         body = {"detail": "Request was cancelled", "error_type": "client_cancelled"}
         return 499, body, "client_cancelled"
-    code = 500 if task.outcome == "failed" else 422
+    code = task.extra.get("code") or (500 if task.outcome == "failed" else 422)
     return code, {"detail": task.extra["detail"]}, None

@@ -18,25 +18,26 @@ async def result(sandbox: Sandbox, task: SandboxTask, base: str) -> dict[str, An
     return await anyio.to_thread.run_sync(made, sandbox, task, base)
 
 
-def made(sandbox: Sandbox, task: SandboxTask, base: str) -> dict[str, Any]:
-    """Return the same from a thread that may wait for the files to be made."""
+def made(sandbox: Sandbox, task: SandboxTask, base: str, *, sized: bool = True) -> dict[str, Any]:
+    """Return the same from a thread that may wait; without sizes no file need be there."""
+
+    def told(number: int) -> dict[str, Any]:
+        size = {"file_size": path_of(sandbox, task.files[number]).stat().st_size} if sized else {}
+        return {**_told(task, number, base), **size}
+
     body: dict[str, Any] = {}
     for name, numbers in task.extra["shape"].items():
-        if isinstance(numbers, list):
-            body[name] = [_told(sandbox, task, number, base) for number in numbers]
-        else:
-            body[name] = _told(sandbox, task, numbers, base)
+        several = isinstance(numbers, list)
+        body[name] = [told(number) for number in numbers] if several else told(numbers)
     return {**body, **task.extra["facts"]}
 
 
-def _told(sandbox: Sandbox, task: SandboxTask, number: int, base: str) -> dict[str, Any]:
+def _told(task: SandboxTask, number: int, base: str) -> dict[str, Any]:
     file = task.files[number]
-    path = path_of(sandbox, file)
     told = {
         "url": f"{base}/fal/media/{task.id}/{file['name']}",
         "content_type": file["type"],
         "file_name": file["name"],
-        "file_size": path.stat().st_size,
     }
     media = file["media"]
     if file["type"].startswith("image/"):

@@ -164,7 +164,7 @@ class Queue:
         return JSONResponse(body, headers={"x-fal-request-id": accepted.id})
 
     async def _accept(self, endpoint: str, request: Request) -> SandboxTask | Response:
-        if endpoint not in schema.endpoints():
+        if endpoint not in schema.endpoints() and endpoint not in schema.apps():
             return JSONResponse({"detail": f"Application '{endpoint}' not found"}, 404)
         try:
             body = json.loads(await request.body() or b"{}")
@@ -173,6 +173,8 @@ class Queue:
         if not isinstance(body, dict):
             item = {"loc": ["body"], "msg": "JSON decode error", "type": "json_invalid"}
             return JSONResponse({"detail": [item]}, 422)
+        if endpoint not in schema.endpoints():
+            return fal_requests.accept_root(self._sandbox, endpoint, body)
         if self._sandbox.settings.validate == "submit":
             wrong = schema.problems(endpoint, body)
             if wrong:
@@ -182,6 +184,15 @@ class Queue:
             return JSONResponse({"detail": "The queue of this endpoint is full"}, 429)
         direct = "/run/" in request.url.path
         return fal_requests.accept(self._sandbox, endpoint, body, direct=direct)
+
+    def _place(self, task: SandboxTask, now: float) -> int:
+        """Return how many of the endpoint's requests wait before this one."""
+        return sum(
+            other.endpoint == task.endpoint
+            and other.accepted_at < task.accepted_at
+            and other.phase(now) == "queued"
+            for other in self._sandbox.store.tasks("fal")
+        )
 
     def _queued(self, endpoint: str) -> int:
         now = self._sandbox.now()
@@ -197,9 +208,9 @@ class Queue:
         )
 
     async def _status(self, task: SandboxTask, request: Request) -> Response:
-        code, body = fal_requests.status(
-            task, self._sandbox.now(), own_url(request), logs=_wants_logs(request)
-        )
+        now, base = self._sandbox.now(), own_url(request)
+        place = self._place(task, now)
+        code, body = fal_requests.status(task, now, base, logs=_wants_logs(request), place=place)
         return JSONResponse(body, code)
 
     async def _stream(self, task: SandboxTask, request: Request) -> Response:

@@ -34,6 +34,12 @@ def endpoints() -> dict[str, dict[str, Any]]:
     return found
 
 
+@functools.cache
+def apps() -> frozenset[str]:
+    """Return the apps behind the endpoints: what is left of an id without its path."""
+    return frozenset("/".join(name.split("/")[:2]) for name in endpoints())
+
+
 def problems(endpoint: str, body: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong with an input, in fal's form. Unknown fields are ignored."""
     fields = {name: rule for name, rule in _fields(endpoint).items() if not name.startswith("_")}
