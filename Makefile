@@ -29,7 +29,7 @@ test: $(READY)  ## the test-suite, with few frames per film
 test-all: $(READY)  ## everything, with every frame drawn, and on both databases
 	LIVES=40 $(BIN)/python -m pytest --media=full -m "not live" -n auto --timeout=300
 
-capabilities: $(READY)  ## every model of every catalog makes its real output on the sandbox
+capabilities: $(READY)  ## every model makes its real output on the sandbox; JavaScript clients of others run against it
 	$(BIN)/python -m pytest --media=fast -m capabilities -n auto
 
 faults: $(READY)  ## kills and races beyond those of `make test`: fal, PostgreSQL

@@ -180,6 +180,7 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.capabilities
 @pytest.mark.javascript
 @pytest.mark.parametrize("way", ["fetch", "proxy"])
 def test_the_javascript_client(javascript: Path, way: str) -> None:
@@ -198,6 +199,7 @@ def test_the_javascript_client(javascript: Path, way: str) -> None:
         assert len(server.charges()) == 3
 
 
+@pytest.mark.capabilities
 @pytest.mark.javascript
 def test_vercels_client(javascript: Path) -> None:
     """A film through the queue, a picture through a direct run, and a key that is refused."""

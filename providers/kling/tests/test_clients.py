@@ -55,6 +55,7 @@ def test_recorded_bodies_are_taken(row: dict[str, Any], tolerant: SandboxServer)
     assert found["data"]["task_status"] == "succeed"
 
 
+@pytest.mark.capabilities
 @pytest.mark.javascript
 def test_the_npm_client(tmp_path: Path) -> None:
     """Creates, waits, downloads, and reads a refusal."""
