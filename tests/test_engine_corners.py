@@ -713,11 +713,17 @@ def test_two_processes_insert_one_key_at_once(postgres_database: str, tmp_path: 
     anyio.run(main)
 
 
-def rival(settings: Settings, server: SandboxServer, look: int = 2, **how: Any) -> list[str]:
+def rival(
+    settings: Settings,
+    server: SandboxServer,
+    look: int = 2,
+    at: str = "jobs.key_current",
+    **how: Any,
+) -> list[str]:
     """Let another process ask for the same between two statements of this one's transaction.
 
-    It comes in after this process has looked for the key's holder so many times; the second time
-    is inside the transaction that writes. Return the ids of both answers.
+    It comes in after this process has looked so many times for the key's holder, or by another
+    column; the second time is inside the transaction that writes. Return the ids of both answers.
     """
     request = GenerationRequest("a lake", model=LAKE.model, key="k")
     ids: list[str] = []
@@ -737,7 +743,7 @@ def rival(settings: Settings, server: SandboxServer, look: int = 2, **how: Any) 
 
         @sa.event.listens_for(database, "after_cursor_execute")
         def looked(*about: Any) -> None:
-            if "jobs.key_current" in about[2].partition("WHERE")[2] and next(looks) == look:
+            if at in about[2].partition("WHERE")[2] and next(looks) == look:
                 thread = threading.Thread(target=anyio.run, args=(ask, "second"))
                 thread.start()
                 thread.join(20)
@@ -789,7 +795,8 @@ def test_a_reused_job_gets_its_key_once(postgres_database: str, tmp_path: Path) 
     settings = Settings(home=tmp_path, ledger=postgres_database)
     with sandbox_server(seconds_per_job=0.0) as server:
         twin = made_before(settings, server)
-        assert rival(settings, server, look=1, reuse=True) == [twin, twin]
+        found = rival(settings, server, look=1, at="jobs.fingerprint", reuse=True)
+        assert found == [twin, twin]
         assert len(server.charges()) == 1
 
 

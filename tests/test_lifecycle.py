@@ -217,9 +217,9 @@ class Lives(RuleBasedStateMachine):
         emergency = EmergencyFolder(self.home / "emergency")
         blobs = BlobStore(self.home / "blobs")
         admission = Admission(driver, journal, clock, SLOTS, card.lost_seconds)
-        recorder = Recorder(journal, admission, emergency, clock, lambda charge: charge)
+        recorder = Recorder(journal, admission, emergency, clock, lambda charge, estimated: charge)
         submitter = Submitter(driver, journal, admission, recorder, traffic, blobs, chosen, clock)
-        watcher = Watcher(driver, journal, clock, 20, lambda charge: charge, traffic)
+        watcher = Watcher(driver, journal, clock, 20, lambda charge, estimated: charge, traffic)
         transport = httpx.MockTransport(
             lambda request: httpx.Response(200, stream=httpx.ByteStream(PICTURE))
         )

@@ -11,7 +11,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TESTS = ("tests/test_*.py", "tests/faults", "providers/kling/tests/test_chains.py")
+TESTS = (
+    "tests/test_*.py",
+    "tests/faults",
+    "providers/kling/tests/test_chains.py",
+    "providers/fal/tests/test_queue.py",
+)
 WHAT = "src/onetake/engine/*,src/onetake/ledger/*"
 
 

@@ -141,19 +141,13 @@ class Watcher:
         return False
 
     async def _wait_beside_stream(self, waiter: Waiter) -> None:
-        failure: Exception | None = None
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._follow, waiter)
-                try:
-                    await self._wait(waiter)
-                except Exception as error:  # noqa: BLE001 - raised below, outside the group
-                    failure = error
+                await self._wait(waiter)
                 group.cancel_scope.cancel()
         finally:
             self._traffic.streams.release_on_behalf_of(waiter)
-        if failure is not None:
-            raise failure
 
     async def _follow(self, waiter: Waiter) -> None:
         """Let the vendor tell of changes; while it does, the task is not looked at."""
