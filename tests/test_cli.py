@@ -14,6 +14,8 @@ from typing import Any
 import av
 import pytest
 
+from onetake.cli import app
+from onetake.cli.output import guarded
 from onetake.testing import SandboxServer, sandbox_server
 
 ONETAKE = [sys.executable, "-m", "onetake"]
@@ -29,6 +31,21 @@ def onetake(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         timeout=55,
         check=False,
     )
+
+
+def in_this_process(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *arguments: str,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as its own process would; starting one takes longer than the command."""
+    monkeypatch.setattr(sys, "argv", ["onetake", *arguments])
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code = guarded(app)
+    told = capsys.readouterr()
+    return subprocess.CompletedProcess(list(arguments), code, told.out, told.err)
 
 
 def probe(path: Path) -> tuple[str, int, int, float, int]:
@@ -125,12 +142,16 @@ def test_mistakes_cost_nothing_and_are_one_line(
     environment: dict[str, str],
     code: int,
     words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The right exit code, a clear line on standard error, one JSON object, no POST."""
     text = tmp_path / "TEXT"
     text.write_text("not a picture at all")
     given = [str(text) if item == "TEXT" else item for item in arguments]
-    done = onetake(
+    done = in_this_process(
+        monkeypatch,
+        capsys,
         "generate",
         "a lake",
         *given,

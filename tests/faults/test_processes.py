@@ -50,6 +50,7 @@ def test_a_frozen_worker_does_not_post_when_it_wakes(
     assert len(posts) == len(server.charges())
 
 
+@pytest.mark.faults
 def test_a_frozen_worker_alone_tries_again(server: SandboxServer, tmp_path: Path) -> None:
     """Stopped beyond the guard but not overtaken: it knows that it sent nothing, and sends."""
     home = Home(tmp_path / "home", server, **SHORT)
@@ -111,6 +112,7 @@ def test_slots_hold_across_processes(
         assert len(refused) <= 3, "the number of slots is learned, not tried each time"
 
 
+@pytest.mark.faults
 def test_a_killed_process_gives_its_slots_back(tmp_path: Path) -> None:
     """Its jobs hold them until somebody has found out what became of them."""
     with sandbox_server(seconds_per_job=2.0, concurrency=1) as server:

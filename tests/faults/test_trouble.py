@@ -67,6 +67,7 @@ def test_an_id_that_cannot_be_recorded_is_not_lost(home: Home, vendor: str) -> N
     assert len(home.server.requests(method="POST", path=CREATES[vendor])) == 1
 
 
+@pytest.mark.faults
 def test_recording_goes_on_as_soon_as_it_can(home: Home) -> None:
     """The process keeps trying: the id arrives in the ledger, and the job goes on."""
     home.open_ledger()
@@ -98,6 +99,7 @@ def test_a_corrupt_ledger(home: Home) -> None:
     refused(home, "not a database")
 
 
+@pytest.mark.faults
 def test_a_damaged_ledger(home: Home) -> None:
     """A database whose pages were overwritten."""
     home.open_ledger()
@@ -155,6 +157,7 @@ def run_limited(home: Home, size: int, *arguments: str) -> subprocess.CompletedP
     )
 
 
+@pytest.mark.faults
 def test_no_room_for_the_intent(home: Home) -> None:
     """Nothing is paid that cannot be written down first."""
     home.open_ledger()
@@ -165,6 +168,7 @@ def test_no_room_for_the_intent(home: Home) -> None:
     assert home.jobs() == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_no_room_for_the_file(
     tmp_path: Path, server: SandboxServer, vendor: str, request: pytest.FixtureRequest

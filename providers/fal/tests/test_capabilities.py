@@ -28,8 +28,9 @@ from onetake.testing.typical import typical
 
 CARDS = {card.name: card for card in catalog("fal").cards}
 ALIVE = [name for name, card in CARDS.items() if card.status != "discontinued"]
-COMMON = {(card.task, card.family == "kolors"): card.name for card in reversed(CARDS.values())}
-"""One endpoint of each kind; these run in every test run, the others with `make capabilities`."""
+COMMON = {(card.output, len(card.inputs) > 1): card.name for card in reversed(CARDS.values())}
+"""One endpoint of each kind of output, from few files and from many; these run in every test run,
+the others with `make capabilities`."""
 
 MEDIA = {"video": "video/mp4", "image": "image/png", "audio": "audio/mpeg"}
 SHORT_SIDES = {"720p": 720, "1080p": 1080, "4k": 2160}

@@ -87,6 +87,7 @@ def upload(server: SandboxServer, home: Path, data: bytes) -> str:
     return str(run(server, home, work))
 
 
+@pytest.mark.capabilities
 def test_large_files_go_in_parts(server: SandboxServer, tmp_path: Path) -> None:
     """Above 100 MB, ten at a time; the file is whole."""
     data = os.urandom(1 << 20) * 101
