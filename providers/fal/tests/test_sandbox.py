@@ -146,6 +146,7 @@ def last_line(*command: str | Path, **environment: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.capabilities
 def test_the_python_client(picture: Path) -> None:
     """Upload (whole and in parts), submit, status, result, cancel, subscribe, run."""
     with sandbox_server(seconds_per_job=0.4) as server:
