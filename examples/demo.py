@@ -85,6 +85,8 @@ def prices() -> None:
     print(f"{'provider':9}{'model':30}{'$/second':>9}{'$/job':>8}  price read")
     for offer in compare(request).offers:
         price = offer.estimate
+        if price.expected is None or price.per_second is None:
+            continue  # what has no known price stands at the end; `onetake compare` shows it
         print(
             f"{price.provider:9}{price.model:30}{price.per_second:>9.3f}{price.expected:>8.2f}"
             f"  {price.checked_on}"
