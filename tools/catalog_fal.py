@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,12 @@ CAPTURED = PACKAGE / "sandbox/endpoints.json"
 MODELS = "https://api.fal.ai/v1/models"
 AT_ONCE = 50
 """Endpoints that one question to the platform may name (platform API, 2026-08-21)."""
+
+FAMILIES = ("kling", "kolors")
+"""Words of the endpoints that belong into the catalog."""
+
+RETIRED = ("dropped from", "seen only")
+"""Beginnings of the captured states of endpoints that fal lists no more."""
 
 ELEMENTS = {"reference-to-video": 7, "image-to-image": 10, "text-to-image": 10, "motion-control": 1}
 """Inline elements by task, as the limits beside the fields say; others take 4."""
@@ -53,6 +59,10 @@ def entry(endpoint: str, captured: Mapping[str, Any], names: Mapping[str, Any]) 
         **cards.card_of(task, fields or {}, elements=ELEMENTS.get(task, 4)),
         **names,
     }
+    if captured["status"].startswith(RETIRED):
+        card.setdefault("status", "discontinued")
+    elif captured["status"] == "deprecated":
+        card.setdefault("status", "legacy")
     if not fields and card.get("status") != "discontinued":
         card = {**card, "catalogued": False, "prompt_required": False, "negative_prompt": True}
     return card
@@ -133,15 +143,36 @@ def _key(name: str) -> str:
 # ── what fal says today ──
 
 
-def live(endpoints: list[str], key: str, url: str = MODELS) -> Iterator[Mapping[str, Any]]:
+def live(endpoints: Sequence[str], key: str, url: str = MODELS) -> Iterator[Mapping[str, Any]]:
     """Ask fal's platform for endpoints; yields its models."""
+    for start in range(0, len(endpoints), AT_ONCE):
+        some = endpoints[start : start + AT_ONCE]
+        query = [("endpoint_id", name) for name in some] + [("expand", "openapi-3.0")]
+        yield from _pages([*query, ("limit", str(AT_ONCE))], key, url)
+
+
+def unknown(known: Collection[str], key: str, url: str = MODELS) -> list[str]:
+    """Search fal's list for endpoints of Kling and Kolors that the catalog does not have."""
+    found = {
+        str(item["endpoint_id"])
+        for word in FAMILIES
+        for item in _pages([("q", word), ("limit", str(AT_ONCE))], key, url)
+    }
+    return sorted(name for name in found - set(known) if any(word in name for word in FAMILIES))
+
+
+def _pages(query: Sequence[tuple[str, str]], key: str, url: str) -> Iterator[Mapping[str, Any]]:
+    """Read a list of fal's platform to its last page."""
     with httpx.Client(headers={"Authorization": f"Key {key}"}, timeout=60) as client:
-        for start in range(0, len(endpoints), AT_ONCE):
-            some = endpoints[start : start + AT_ONCE]
-            query = [("endpoint_id", name) for name in some] + [("expand", "openapi-3.0")]
-            answer = client.get(url, params=[*query, ("limit", str(AT_ONCE))])
+        page = list(query)
+        while True:
+            answer = client.get(url, params=page)
             answer.raise_for_status()
-            yield from answer.json()["models"]
+            told = answer.json()
+            yield from told["models"]
+            if not told.get("next_cursor"):
+                return
+            page = [*query, ("cursor", str(told["next_cursor"]))]
 
 
 def drift(captured: Mapping[str, Any], today: Mapping[str, Any] | None) -> Iterator[str]:
@@ -151,17 +182,39 @@ def drift(captured: Mapping[str, Any], today: Mapping[str, Any] | None) -> Itera
         if captured["status"] == "active":
             yield f"{name}: fal does not list it any more"
         return
-    status = today["metadata"].get("status", "active")
+    status = _status(today)
     if status != captured["status"]:
         yield f"{name}: status {captured['status'][:40]!r} → {status!r}"
-    old, new = captured.get("input_schema") or {}, today["input_schema"]
-    yield from (f"{name}: {field} is gone" for field in old if field not in new)
-    yield from (f"{name}: {field} is new" for field in new if field not in old)
-    for field in old.keys() & new.keys():
-        for rule in ("type", "enum", "default", "required", "min", "max", "max_length"):
-            before, after = (_plain(item[field].get(rule)) for item in (old, new))
-            if before != after and not (rule == "required" and not before and not after):
-                yield f"{name}: {field}.{rule} {before!r} → {after!r}"
+    if today["input_schema"] is None:
+        yield f"{name}: fal gives no schema of it"
+        return
+    yield from _fields(f"{name}: ", captured.get("input_schema") or {}, today["input_schema"])
+    yield from _fields(
+        f"{name}: result's ", captured.get("output_schema") or {}, today["output_schema"]
+    )
+
+
+def _fields(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Say which fields came, went or changed, and which inside of them."""
+    yield from (f"{where}{field} is gone" for field in old if field not in new)
+    yield from (f"{where}{field} is new" for field in new if field not in old)
+    for field in (field for field in old if field in new):
+        yield from _rule(f"{where}{field}", old[field], new[field])
+
+
+def _rule(where: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    for word in ("type", "enum", "default", "required", "min", "max", "max_length"):
+        before, after = (_plain(rule.get(word)) for rule in (old, new))
+        if before != after and not (word == "required" and not before and not after):
+            yield f"{where}.{word} {before!r} → {after!r}"
+    if "items" in old and "items" in new:
+        yield from _rule(f"{where}[]", old["items"], new["items"])
+    if "properties" in old and "properties" in new:
+        yield from _fields(f"{where}.", old["properties"], new["properties"])
+
+
+def _status(today: Mapping[str, Any]) -> str:
+    return str(today.get("metadata", {}).get("status", "active"))
 
 
 def _plain(value: Any) -> Any:
@@ -169,31 +222,54 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=float))
 
 
-def taken_over(captured: Mapping[str, Any], today: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a captured endpoint with what fal says today; prices come from elsewhere."""
+def taken_over(
+    captured: Mapping[str, Any], today: Mapping[str, Any] | None, date: str
+) -> dict[str, Any]:
+    """Return a captured endpoint with what fal says on a date; prices come from elsewhere.
+
+    An active endpoint that fal lists no more is kept, as retired: ledgers speak of it.
+    """
     if today is None:
-        return {**captured}
-    keys = ("input_schema", "output_schema")
-    return {
-        **captured,
-        **{key: today[key] for key in keys},
-        "status": today["metadata"].get("status", "active"),
-        "source_date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-
-
-def _asked(captured: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    key = os.environ.get("FAL_KEY")
-    if not key:
-        sys.exit("FAL_KEY is not set; --live asks fal with it. Nothing is paid.")
-    found = live([entry["endpoint_id"] for entry in captured], key)
-    return {item["endpoint_id"]: read(item) for item in found}
+        gone = {"status": f"dropped from fal's list before {date}", "source_date": date}
+        return {**captured, **(gone if captured["status"] == "active" else {})}
+    taken = {**captured, "status": _status(today), "source_date": date}
+    if today["input_schema"] is not None:
+        taken |= {key: today[key] for key in ("input_schema", "output_schema")}
+    return taken
 
 
 def read(model: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return one of the platform's models with its fields in the captured form."""
-    wanted, given = openapi.reduced(model["openapi"])
+    """Return one of the platform's models with its fields in the captured form.
+
+    Both schemas are None where fal gives none, or one that describes no call.
+    """
+    try:
+        wanted, given = openapi.reduced(model["openapi"])
+    except (KeyError, ValueError):
+        return {**model, "input_schema": None, "output_schema": None}
     return {**model, "input_schema": wanted, "output_schema": given}
+
+
+def _updated(captured: list[dict[str, Any]], *, write: bool) -> list[dict[str, Any]]:
+    """Print what fal says otherwise today; return what is captured from now on."""
+    key = os.environ.get("FAL_KEY")
+    if not key:
+        sys.exit("FAL_KEY is not set; --live asks fal with it. Nothing is paid.")
+    names = [item["endpoint_id"] for item in captured]
+    today = {item["endpoint_id"]: read(item) for item in live(names, key)}
+    pairs = [(item, today.get(item["endpoint_id"])) for item in captured]
+    changes = [line for pair in pairs for line in drift(*pair)]
+    changes += [
+        f"{name}: is not in the catalog; give it a name in {NAMES.relative_to(ROOT)}"
+        for name in unknown(names, key)
+    ]
+    print("\n".join(changes) or "nothing has changed")
+    if not write:
+        return captured
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    taken = [taken_over(*pair, date) for pair in pairs]
+    CAPTURED.write_text(json.dumps(taken, indent=1, default=float) + "\n", "utf-8")
+    return taken
 
 
 def main() -> int:
@@ -205,14 +281,9 @@ def main() -> int:
     chosen = parser.parse_args()
     captured = json.loads(CAPTURED.read_text("utf-8"), parse_float=Decimal)
     if chosen.live:
-        today = _asked(captured)
-        pairs = [(item, today.get(item["endpoint_id"])) for item in captured]
-        changes = [line for pair in pairs for line in drift(*pair)]
-        print("\n".join(changes) or "nothing has changed")
+        captured = _updated(captured, write=chosen.write)
         if not chosen.write:
             return 0
-        captured = [taken_over(*pair) for pair in pairs]
-        CAPTURED.write_text(json.dumps(captured, indent=1, default=float) + "\n", "utf-8")
     stale = []
     for name, text in files(captured).items():
         file = PACKAGE / "catalog" / name

@@ -60,7 +60,42 @@ def test_drift_is_told_line_by_line(tool: ModuleType, captured: Any) -> None:
     assert "cfg_scale is gone" in told
     assert "'active' → 'deprecated'" in told
     assert "does not list it" in "".join(tool.drift(old, None))
-    assert tool.taken_over(old, new)["input_schema"] == fields
+    taken = tool.taken_over(old, new, "2026-12-01")
+    assert taken["input_schema"] == fields
+    assert tool.entry(old["endpoint_id"], taken, {"task": "text-to-video"})["status"] == "legacy"
+    gone = tool.taken_over(old, None, "2026-12-01")
+    names = {"task": "text-to-video"}
+    assert tool.entry(old["endpoint_id"], gone, names)["status"] == "discontinued"
+
+
+def test_drift_inside_of_fields_and_results_is_told(tool: ModuleType, captured: Any) -> None:
+    """A shot's field, an element's, a result's; and an endpoint whose schema fal does not give."""
+    [old] = [item for item in captured if item["endpoint_id"].endswith("/o3/pro/text-to-video")]
+    new = {**copy.deepcopy(old), "metadata": {"status": "active"}}
+    shot = new["input_schema"]["multi_prompt"]["items"]["properties"]
+    shot["duration"]["enum"].append("16")
+    shot["style"] = {"type": "string"}
+    new["output_schema"]["seed"] = {"type": "integer"}
+    told = "\n".join(tool.drift(old, new))
+    assert "multi_prompt[].duration.enum" in told
+    assert "multi_prompt[].style is new" in told
+    assert "result's seed is new" in told
+    unread = tool.read({"endpoint_id": old["endpoint_id"], "metadata": {}})
+    assert "gives no schema" in "".join(tool.drift(old, unread))
+    kept = tool.taken_over(old, unread, "2026-12-01")
+    assert kept["input_schema"] == old["input_schema"]
+
+
+def test_an_endpoint_outside_the_catalog_is_found(
+    tool: ModuleType, captured: Any, server: SandboxServer
+) -> None:
+    """The list is read page by page."""
+    ids = [item["endpoint_id"] for item in captured]
+    missing = "fal-ai/kling-video/v3/pro/image-to-video"
+    url = f"{server.url}/fal/platform/v1/models"
+    ids.remove(missing)
+    assert tool.unknown(ids, "sandbox:sandbox", url) == [missing]
+    assert len(server.requests(path="/platform/v1/models")) > len(tool.FAMILIES), "a second page"
 
 
 def test_the_platforms_own_schemas_show_no_drift(

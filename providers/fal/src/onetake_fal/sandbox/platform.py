@@ -51,7 +51,12 @@ class Platform:
     async def _models(self, request: Request) -> Response:
         query = request.query_params
         wanted = _named(query)
-        found = [name for name in schema.endpoints() if not wanted or name in wanted]
+        searched = query.get("q", "").lower()
+        found = [
+            name
+            for name in schema.endpoints()
+            if (not wanted or name in wanted) and searched in name
+        ]
         category = query.get("category")
         models = [_model(name, query) for name in found]
         models = [m for m in models if category in (None, m["metadata"]["category"])]
