@@ -111,6 +111,38 @@ def test_only_a_few_jobs_hold_a_stream(settings: Settings) -> None:
     assert (most, open_ones) == (4, set())
 
 
+def test_a_stream_that_broke_gives_its_place_to_the_next_job(settings: Settings) -> None:
+    """Although the four jobs that had the broken ones are still running."""
+    heard: list[str] = []
+    settings = settings.model_copy(update={"sandbox_seconds_per_job": 60.0, "concurrency": 10})
+
+    async def broken(task: Task) -> AsyncGenerator[Snapshot, None]:
+        heard.append(task.id)
+        if len(heard) <= 4:
+            raise ProviderUnavailable("the stream broke", provider="kling")
+        yield Snapshot(TaskStatus.RUNNING)
+
+    async def work(provider: Any) -> None:
+        jobs = [await provider.submit(LAKE) for _ in range(5)]
+        async with anyio.create_task_group() as group:
+            for job in jobs[:4]:
+                group.start_soon(functools.partial(wait_a_little, provider, job.id, 5.0))
+            while len(heard) < 4:
+                await anyio.lowlevel.checkpoint()
+            await wait_a_little(provider, jobs[4].id, 0.2)
+            assert len(heard) == 5
+            group.cancel_scope.cancel()
+
+    with sandbox_server(seconds_per_job=60.0, concurrency=10) as server:
+        run(server, settings, broken, work)
+
+
+async def wait_a_little(provider: Any, job_id: str, seconds: float) -> None:
+    """Wait for a job that will not be ready."""
+    with pytest.raises(JobTimeout):
+        await provider.wait(job_id, timeout=seconds)
+
+
 def test_patience_holds_while_a_look_hangs(settings: Settings) -> None:
     """The answer may take a minute; the caller wanted to wait for half a second."""
     with sandbox_server(seconds_per_job=0.0) as server:

@@ -141,16 +141,18 @@ class Watcher:
         return False
 
     async def _wait_beside_stream(self, waiter: Waiter) -> None:
-        try:
+        with contextlib.ExitStack() as slot:
+            slot.callback(self._traffic.streams.release_on_behalf_of, waiter)
             async with anyio.create_task_group() as group:
-                group.start_soon(self._follow, waiter)
+                group.start_soon(self._follow, waiter, slot.close)
                 await self._wait(waiter)
                 group.cancel_scope.cancel()
-        finally:
-            self._traffic.streams.release_on_behalf_of(waiter)
 
-    async def _follow(self, waiter: Waiter) -> None:
-        """Let the vendor tell of changes; while it does, the task is not looked at."""
+    async def _follow(self, waiter: Waiter, give_back: Callable[[], None]) -> None:
+        """Let the vendor tell of changes; while it does, the task is not looked at.
+
+        A stream that has ended or broken gives its place to the next job at once.
+        """
         waiter.streamed = True
         try:
             async with contextlib.aclosing(self._driver.watch(waiter.record.vendor_task)) as stream:
@@ -163,6 +165,7 @@ class Watcher:
             log.exception("the driver broke its contract while streaming")
         finally:
             waiter.streamed = False
+            give_back()
             self._wake.give()
 
     async def _hear_all(self, waiter: Waiter, stream: AsyncGenerator[Snapshot, None]) -> None:
