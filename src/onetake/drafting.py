@@ -25,6 +25,19 @@ class Draft:
     odd: dict[str, UnsupportedParameter] = field(default_factory=dict)
     """Values that are in no form of ours; a model may still take them as they are."""
 
+    def keep_names(self, given: Mapping[str, Any], known: Collection[str]) -> None:
+        """Undo synonyms that a model has as parameters of its own, and not in our sense.
+
+        Args:
+            given: the parameters as their author wrote them.
+            known: the model's parameters.
+        """
+        for name, ours in SYNONYMS.items():
+            if name in known and ours not in known and given.get(name) is not None:
+                self.parameters.pop(ours, None)
+                self.odd.pop(ours, None)
+                self.parameters[name] = given[name]
+
 
 def drafted(request: GenerationRequest, provider: str, others: Collection[str]) -> Draft:
     """Return a request with its parameters in neutral form, and files among the assets."""

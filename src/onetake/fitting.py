@@ -102,6 +102,7 @@ def fit(
     card = choose_card(request, catalog, draft.parameters, _roles(draft.assets))
     if not card.catalogued:
         draft = as_given(request, catalog.provider.name, catalog.other_providers)
+    draft.keep_names(request.parameters, card.parameters)
     take_files(card, draft.parameters, draft.vendor, draft.assets, catalog.provider.file_fields)
     if card.catalogued:
         if len(catalog.find(request.model)) > 1:

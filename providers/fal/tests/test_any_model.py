@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from onetake import Asset, GenerationRequest, RequestError, UnsupportedParameter, get_provider
@@ -13,25 +12,11 @@ from onetake.settings import Settings
 from onetake.testing import SandboxServer, sandbox_server
 from onetake.testing.suite import sample_picture
 
+from .running import generated
+
 PICTURE = "sandbox/picture/text-to-image"
 SOLID = "sandbox/model/image-to-3d"
 SOUND = "sandbox/sound/text-to-audio"
-
-
-def run(server: SandboxServer, home: Path, work: Any, **options: Any) -> Any:
-    """Run work with a provider."""
-    settings = Settings(home=home, sandbox_seconds_per_job=0.0)
-
-    async def main() -> Any:
-        async with get_provider("fal", sandbox=server.url, settings=settings, **options) as fal:
-            return await work(fal)
-
-    return anyio.run(main)
-
-
-def generated(server: SandboxServer, home: Path, request: GenerationRequest) -> Any:
-    """Generate."""
-    return run(server, home, lambda fal: fal.generate(request, timeout=60))
 
 
 @pytest.mark.parametrize(
@@ -79,6 +64,16 @@ def test_neutral_words_fit_a_foreign_schema(server: SandboxServer, tmp_path: Pat
     assert sent["body"]["num_images"] == 2
     assert sent["body"]["extra"] == 1
     assert "/fal/cdn/files/" in sent["body"]["style_image_url"]
+
+
+def test_a_field_that_is_called_like_one_of_ours_keeps_its_sense(
+    server: SandboxServer, tmp_path: Path
+) -> None:
+    """Elsewhere `multi_prompt` means shots with prompt and duration; here it is a list of words."""
+    parameters = {"multi_prompt": ["a lake", "the same lake at night"]}
+    generated(server, tmp_path, GenerationRequest("two", model=PICTURE, parameters=parameters))
+    [sent] = server.requests(method="POST", path="/fal/queue")
+    assert sent["body"]["multi_prompt"] == parameters["multi_prompt"]
 
 
 def test_a_local_path_deep_in_a_field_is_uploaded(server: SandboxServer, tmp_path: Path) -> None:
