@@ -116,6 +116,18 @@ def test_bad_input_shows_at_the_result_unless_told_otherwise(server: SandboxServ
         assert strict.charges() == []
 
 
+def test_a_post_to_the_url_of_a_result_is_a_new_empty_job(server: SandboxServer) -> None:
+    """As observed in 2026: it is accepted, and completes with an inner 404."""
+    request = f"fal-ai/kling-video/requests/{submitted(server)}"
+    answer = queue(server, "POST", request)
+    assert answer.status_code == 200
+    again = f"fal-ai/kling-video/requests/{answer.json()['request_id']}"
+    assert again != request
+    result = queue(server, "GET", again)
+    assert (result.status_code, result.json()) == (404, {"detail": "Path / not found"})
+    assert [charge["settled"] for charge in server.charges()] == [True, False]
+
+
 def test_unknown_apps_and_wrong_keys_are_refused(server: SandboxServer) -> None:
     """404 and 401; nothing is charged."""
     assert queue(server, "POST", "fal-ai/nothing/here", json={}).status_code == 404

@@ -127,10 +127,10 @@ class Queue:
         """Serve one request by its path; the app's sub path may be there or not."""
         path = request.path_params["path"].strip("/")
         match = _REQUEST.match(path)
+        if request.method == "POST":  # at a result's URL, too: there it is a new, empty job
+            return await self._submit(path if match is None else match["app"], request)
         if match is None:
-            if request.method != "POST":
-                return JSONResponse({"detail": "Method Not Allowed"}, 405)
-            return await self._submit(path, request)
+            return JSONResponse({"detail": "Method Not Allowed"}, 405)
         task = self._sandbox.store.task("fal", match["id"])
         if task is None or not self._is_shown(task, path):
             return JSONResponse({"status": "NOT_FOUND"}, 404)
@@ -151,7 +151,7 @@ class Queue:
     def _is_shown(self, task: SandboxTask, path: str) -> bool:
         """A request is known under its app only, and for as long as the vendor keeps it."""
         forgotten = fal_requests.is_forgotten(task, self._sandbox.now())
-        return not forgotten and path.startswith(f"{fal_requests.app_of(task.endpoint)}/")
+        return not forgotten and path.startswith(f"{schema.app_of(task.endpoint)}/")
 
     async def _submit(self, endpoint: str, request: Request) -> Response:
         accepted = await self._accept(endpoint, request)
