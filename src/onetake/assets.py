@@ -15,6 +15,7 @@ import mimetypes
 import urllib.parse
 import urllib.request
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -148,39 +149,26 @@ def load(asset: Asset, *, any_kind: bool = False) -> LoadedAsset:
     if not data:
         raise AssetError(f"{asset.label}: the file is empty.")
     media_type = asset.media_type or sniff(data)
-    if any_kind and not _is_media(media_type):
-        return _any_file(asset, data, name, media_type)
-    if media_type is None:
-        raise AssetError(
-            f"{asset.label}: this is not a picture, video or sound that onetake knows.",
-            hint="Give a JPEG, PNG, WebP, MP4, MOV, MP3 or WAV file.",
-        )
-    if media_type.startswith("image/"):
-        facts: dict[str, Any] = dict(
-            zip(("width", "height"), _size_of(data, asset.label), strict=True)
-        )
-    else:
-        facts = _stream_facts(data, asset.label)
+    kind = _kind_of(media_type, asset.label, any_kind=any_kind)
     return LoadedAsset(
         role=asset.role,
-        kind=_kind_of(media_type, asset.label),
-        media_type=media_type,
-        name=name,
-        sha256=hashlib.sha256(data).hexdigest(),
-        data=data,
-        **facts,
-    )
-
-
-def _any_file(asset: Asset, data: bytes, name: str, media_type: str | None) -> LoadedAsset:
-    return LoadedAsset(
-        role=asset.role,
-        kind="file",
+        kind=kind,
         media_type=media_type or mimetypes.guess_type(name)[0] or "application/octet-stream",
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
         data=data,
+        **_facts(kind, data, asset.label),
     )
+
+
+def _facts(kind: MediaKind, data: bytes, label: str) -> dict[str, Any]:
+    """Measure what can be measured."""
+    if kind == "file":
+        return {}
+    if kind == "image":
+        width, height = _size_of(data, label)
+        return {"width": width, "height": height}
+    return _stream_facts(data, label)
 
 
 def _is_vendor_id(source: str) -> bool:
@@ -212,10 +200,9 @@ def sniff(data: bytes) -> str | None:
 def _remote(asset: Asset, url: str, *, any_kind: bool) -> LoadedAsset:
     path = urllib.parse.urlsplit(url).path
     media_type = asset.media_type or mimetypes.guess_type(path)[0] or UNTOLD
-    known = _is_media(media_type) or not any_kind
     return LoadedAsset(
         role=asset.role,
-        kind=_kind_of(media_type, asset.label) if known else "file",
+        kind=_kind_of(media_type, asset.label, any_kind=any_kind),
         media_type=media_type,
         name=asset.name or Path(path).name or "file",
         sha256=hashlib.sha256(url.encode()).hexdigest(),
@@ -280,18 +267,19 @@ def _from_data_uri(uri: str) -> bytes:
         raise AssetError(f"the data URI {header}… cannot be decoded: {error}.") from error
 
 
-def _is_media(media_type: str | None) -> bool:
-    return (media_type or "").partition("/")[0] in ("image", "video", "audio")
+_KINDS: Mapping[str, MediaKind] = {"image": "image", "video": "video", "audio": "audio"}
 
 
-def _kind_of(media_type: str, label: str) -> MediaKind:
-    kind = media_type.partition("/")[0]
-    if kind == "image":
-        return "image"
-    if kind == "video":
-        return "video"
-    if kind == "audio":
-        return "audio"
+def _kind_of(media_type: str | None, label: str, *, any_kind: bool = False) -> MediaKind:
+    """Tell the kind of a file; where any will do, what is no media is a ``file``."""
+    kind = _KINDS.get((media_type or "").partition("/")[0])
+    if kind is not None or any_kind:
+        return kind or "file"
+    if media_type is None:
+        raise AssetError(
+            f"{label}: this is not a picture, video or sound that onetake knows.",
+            hint="Give a JPEG, PNG, WebP, MP4, MOV, MP3 or WAV file.",
+        )
     raise AssetError(f"{label}: {media_type} is neither a picture, a video nor sound.")
 
 

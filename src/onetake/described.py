@@ -12,8 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from onetake.catalog import Catalog, ModelCard
 from onetake.clock import Clock
 from onetake.errors import OnetakeError
@@ -46,7 +44,7 @@ class DescribedCards:
         """Return the catalog with the kept card of a request's model, if it needs one."""
         wanted = self._wants(catalog, request)
         kept = self._read(self._file(catalog, request.model)) if wanted else None
-        return catalog if kept is None or kept[1] is None else _extended(catalog, kept[1])
+        return catalog if kept is None else _extended(catalog, kept[1])
 
     async def fetched(
         self, catalog: Catalog, request: GenerationRequest, describe: Describe
@@ -62,7 +60,7 @@ class DescribedCards:
         if kept is not None:
             fresh = ABSENT_SECONDS if kept[1] is None else KEPT_SECONDS
             if 0 <= self._clock.now() - kept[0] < fresh:
-                return catalog if kept[1] is None else _extended(catalog, kept[1])
+                return _extended(catalog, kept[1])
         try:
             card = await describe(request.model.strip("/"))
         except OnetakeError as error:
@@ -70,7 +68,7 @@ class DescribedCards:
             card = None if kept is None else kept[1]
         else:
             self._keep(file, card)
-        return catalog if card is None else _extended(catalog, card)
+        return _extended(catalog, card)
 
     def _wants(self, catalog: Catalog, request: GenerationRequest) -> bool:
         passes = catalog.provider.passes_unknown and "/" in request.model
@@ -85,7 +83,6 @@ class DescribedCards:
         told = None if card is None else card.model_dump(mode="json")
         kept = {"at": self._clock.now(), "card": told}
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(file, json.dumps(kept).encode())
         except OSError as error:
             log.info("%s: a schema could not be kept: %s", file, error)
@@ -95,9 +92,11 @@ class DescribedCards:
             kept = json.loads(file.read_bytes())
             told = kept["card"]
             return float(kept["at"]), None if told is None else ModelCard.model_validate(told)
-        except (OSError, KeyError, TypeError, ValueError, ValidationError):
+        except (OSError, KeyError, TypeError, ValueError):
             return None  # none yet, or of another version
 
 
-def _extended(catalog: Catalog, card: ModelCard) -> Catalog:
+def _extended(catalog: Catalog, card: ModelCard | None) -> Catalog:
+    if card is None:
+        return catalog
     return Catalog(catalog.provider, [*catalog.cards, card], tuple(catalog.other_providers))

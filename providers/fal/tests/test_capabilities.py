@@ -9,10 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
-from onetake import GenerationRequest, get_provider
+from onetake import GenerationRequest
 from onetake.catalog import ModelCard
 from onetake.cli import app
 from onetake.cli.models import example
@@ -21,10 +20,11 @@ from onetake.errors import UnsupportedParameter
 from onetake.fitting import fit
 from onetake.plugins import catalog
 from onetake.sandbox.media import sound
-from onetake.settings import Settings
 from onetake.testing import SandboxServer, sandbox_server
 from onetake.testing.suite import sample_picture
 from onetake.testing.typical import typical
+
+from .running import generated
 
 CARDS = {card.name: card for card in catalog("fal").cards}
 ALIVE = [name for name, card in CARDS.items() if card.status != "discontinued"]
@@ -70,17 +70,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("home")
 
 
-def made_by(server: SandboxServer, home: Path, request: GenerationRequest) -> Any:
-    """Generate."""
-    settings = Settings(home=home, sandbox_seconds_per_job=0.0)
-
-    async def main() -> Any:
-        async with get_provider("fal", sandbox=server.url, settings=settings) as fal:
-            return await fal.generate(request, timeout=60)
-
-    return anyio.run(main)
-
-
 def wanted(card: ModelCard, speech: bytes) -> GenerationRequest:
     """Return a typical request."""
     sources = {"image": sample_picture(640, 640), "audio": speech, "video": CLIP}
@@ -97,7 +86,7 @@ def wanted(card: ModelCard, speech: bytes) -> GenerationRequest:
 def test_each_endpoint_delivers(name: str, rich: SandboxServer, home: Path, speech: bytes) -> None:
     """The right kind of file, of the right size; charged as estimated, where both are known."""
     card = CARDS[name]
-    result = made_by(rich, home, wanted(card, speech))
+    result = generated(rich, home, wanted(card, speech))
     if card.output == "voice":
         assert result.job.facts["voice_id"]
         return

@@ -5,28 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
-from onetake import GenerationRequest, Job, JobState, get_provider
+from onetake import GenerationRequest, Job, JobState
 from onetake.errors import ConfigurationError, JobFailed, OnetakeError, ProviderUnavailable
 from onetake.plugins import catalog
-from onetake.settings import Settings
 from onetake.testing import SandboxServer, VirtualClock, sandbox_server
+
+from .running import run
 
 TEXT = "kling-v2.6-pro-text"
 LAKE = GenerationRequest("a lake", model=TEXT)
-
-
-def run(server: SandboxServer, home: Path, work: Any, seconds: float = 0.0, **options: Any) -> Any:
-    """Run work with a provider."""
-    settings = Settings(home=home, sandbox_seconds_per_job=seconds)
-
-    async def main() -> Any:
-        async with get_provider("fal", sandbox=server.url, settings=settings, **options) as fal:
-            return await work(fal)
-
-    return anyio.run(main)
 
 
 def asked(server: SandboxServer) -> list[str]:

@@ -23,19 +23,10 @@ from onetake.testing import SandboxServer
 from onetake.testing.suite import sample_picture
 from onetake_fal.client import KeyGuard
 
+from .running import run
+
 PICTURE = sample_picture(640, 640)
 IMAGE = GenerationRequest("a lake", model="kling-v2-master-image", reference_assets=[PICTURE])
-
-
-def run(server: SandboxServer, home: Path, work: Any, **options: Any) -> Any:
-    """Run work with a provider."""
-    settings = Settings(home=home, sandbox_seconds_per_job=0.0)
-
-    async def main() -> Any:
-        async with get_provider("fal", sandbox=server.url, settings=settings, **options) as fal:
-            return await work(fal)
-
-    return anyio.run(main)
 
 
 def sent(server: SandboxServer) -> list[Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -89,13 +90,11 @@ class FalDriver(Driver):
         """Return a card from an endpoint's OpenAPI; None if fal does not list it."""
         query = {"endpoint_id": vendor_id, "expand": "openapi-3.0"}
         answer = await self._platform(platform.MODELS, query)
-        try:
+        with _reading():
             found = [item for item in answer["models"] if item["endpoint_id"] == vendor_id]
             if not found or "openapi" not in found[0]:
                 return None
             return foreign.described(vendor_id, found[0])
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise _unreadable(error) from error
 
     async def findings(self) -> Sequence[str]:
         """Tell the key's scope: only one of scope ADMIN may read what was billed."""
@@ -262,26 +261,22 @@ class FalDriver(Driver):
                 provider="fal",
                 retryable=False,
             )
-        listed = await self._pages(
-            platform.REQUESTS, lambda cursor: platform.listing_query(lost, cursor), "items"
-        )
+        listed = await self._pages(platform.REQUESTS, platform.listing_query(lost), "items")
         return platform.matching(listed, lost)
 
     async def _pages(
-        self, url: str, query: Callable[[str | None], Mapping[str, str]], member: str
+        self, url: str, query: Mapping[str, str], member: str
     ) -> list[Mapping[str, Any]]:
         """Read all pages of a list of fal's platform."""
         listed: list[Mapping[str, Any]] = []
-        cursor: str | None = None
+        page = query
         for _ in range(LISTED_PAGES):
-            answer = await self._platform(url, query(cursor))
-            try:
+            answer = await self._platform(url, page)
+            with _reading():
                 listed += answer[member]
-                cursor = answer.get("next_cursor")
-            except (KeyError, TypeError) as error:
-                raise _unreadable(error) from error
-            if not cursor:
+            if not answer.get("next_cursor"):
                 return listed
+            page = {**query, "cursor": str(answer["next_cursor"])}
         raise ProviderUnavailable(
             f"fal lists more than {LISTED_PAGES} pages for this; that is too many to be sure.",
             provider="fal",
@@ -292,21 +287,19 @@ class FalDriver(Driver):
         """Ask fal's platform."""
         try:
             response = await self._client.http.get(url, params=query)
-            told = response.json()
         except VendorAnswer as answer:
             raise errors.platform_refusal(answer.response.status_code, answer.payload) from None
-        except ValueError as error:
-            raise _unreadable(error) from error
-        if not isinstance(told, Mapping):
-            raise _unreadable(TypeError(type(told).__name__))
-        return told
+        with _reading():
+            told = response.json()
+            if not isinstance(told, Mapping):
+                raise TypeError(type(told).__name__)
+            return told
 
     async def account(self) -> Sequence[Balance]:
         """Return the account's credits; only a key of scope ADMIN is told them."""
-        try:
-            return platform.balances(await self._platform(platform.BILLING, {"expand": "credits"}))
-        except (ArithmeticError, KeyError, TypeError) as error:
-            raise _unreadable(error) from error
+        answer = await self._platform(platform.BILLING, {"expand": "credits"})
+        with _reading():
+            return platform.balances(answer)
 
     async def list_prices(self, vendor_ids: Sequence[str]) -> Sequence[ListPrice]:
         """Return fal's live prices: one number per endpoint, without tiers."""
@@ -314,23 +307,16 @@ class FalDriver(Driver):
         for start in range(0, len(vendor_ids), platform.AT_ONCE):
             some = ",".join(vendor_ids[start : start + platform.AT_ONCE])
             answer = await self._platform(platform.PRICING, {"endpoint_id": some})
-            try:
+            with _reading():
                 found += map(platform.list_price, answer["prices"])
-            except (ArithmeticError, KeyError, TypeError) as error:
-                raise _unreadable(error) from error
         return found
 
     async def deductions(self, since: float, until: float) -> Sequence[Deduction]:
         """Return billing events, oldest first; fal writes them minutes after a request's end."""
-        events = await self._pages(
-            platform.BILLING_EVENTS,
-            lambda cursor: platform.events_query(since, until, cursor),
-            "billing_events",
-        )
-        try:
+        query = platform.events_query(since, until)
+        events = await self._pages(platform.BILLING_EVENTS, query, "billing_events")
+        with _reading():
             return sorted(map(platform.deduction, events), key=lambda item: item.at)
-        except (ArithmeticError, KeyError, TypeError) as error:
-            raise _unreadable(error) from error
 
     def read_callback(self, body: bytes) -> str | None:
         """Read the request id from a webhook's body."""
@@ -380,7 +366,12 @@ def _no_upload(asset: LoadedAsset, why: str) -> AssetError:
     )
 
 
-def _unreadable(error: Exception) -> ProviderUnavailable:
-    return ProviderUnavailable(
-        f"an answer of fal's platform could not be read ({error!r}).", provider="fal"
-    )
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    """Turn what an answer of fal's platform lacks into an error that says so."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProviderUnavailable(
+            f"fal's platform answered something unreadable ({error!r}).", provider="fal"
+        ) from error

@@ -29,18 +29,17 @@ EVENTS_AT_ONCE = 1000
 NANO = Decimal(1_000_000_000)
 
 
-def listing_query(lost: LostSubmission, cursor: str | None) -> dict[str, str]:
+def listing_query(lost: LostSubmission) -> dict[str, str]:
     """Return the query for requests of an endpoint from a submission on.
 
     The list's window is by end time, so only its start says anything about a lost request.
     """
-    query = {
+    return {
         "endpoint_id": lost.submission.path,
         "start": iso(lost.sent_at - CLOCK_SKEW),
         "expand": "payloads",
         "limit": "100",
     }
-    return query if cursor is None else {**query, "cursor": cursor}
 
 
 def matching(listed: Sequence[Mapping[str, Any]], lost: LostSubmission) -> list[Task]:
@@ -57,10 +56,9 @@ def matching(listed: Sequence[Mapping[str, Any]], lost: LostSubmission) -> list[
     return list(found.values())
 
 
-def events_query(since: float, until: float, cursor: str | None) -> dict[str, str]:
+def events_query(since: float, until: float) -> dict[str, str]:
     """Return the query for what was billed in a span of time; fal counts whole seconds."""
-    query = {"start": iso(since), "end": iso(until + 1), "limit": str(EVENTS_AT_ONCE)}
-    return query if cursor is None else {**query, "cursor": cursor}
+    return {"start": iso(since), "end": iso(until + 1), "limit": str(EVENTS_AT_ONCE)}
 
 
 def deduction(event: Mapping[str, Any]) -> Deduction:

@@ -11,7 +11,7 @@ import binascii
 import io
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,38 +48,63 @@ class Given:
     wrong: list[schema.Problem] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file in an input.
+
+    Attributes:
+        name: the field.
+        url: what it holds.
+        where: the way to it, for messages.
+    """
+
+    name: str
+    url: str
+    where: tuple[str | int, ...]
+
+    def bad(self, message: str, kind: str) -> schema.Problem:
+        """Return what is wrong with it, in fal's form."""
+        found = schema.problem(self.where, message, kind, self.url[:200])
+        return {**found, "url": f"https://docs.fal.ai/errors/#{kind}"}
+
+
 def read(sandbox: Sandbox, endpoint: str, body: Mapping[str, Any]) -> Given:
     """Read every field of the endpoint whose name says that it holds the URL of a file."""
     given = Given()
-    fields = schema.endpoints()[endpoint]["input_schema"]
-    for name in (name for name in fields if name in body):
-        value = body[name]
-        if name.endswith("_url") and isinstance(value, str) and value:
-            _read(sandbox, given, name, value, ("body", name))
-        elif name.endswith("_urls") and isinstance(value, list):
-            for number, url in enumerate(value):
-                if isinstance(url, str):
-                    _read(sandbox, given, name, url, ("body", name, number))
+    for file in _files(schema.endpoints()[endpoint]["input_schema"], body):
+        _read(sandbox, given, file)
     return given
 
 
-def _read(
-    sandbox: Sandbox, given: Given, name: str, url: str, where: tuple[str | int, ...]
-) -> None:
-    own = sandbox.own_file(url, OWN_FILES)
-    task = _RESULT.search(url)
+def _files(fields: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[_File]:
+    for name in (name for name in fields if name in body):
+        value = body[name]
+        if name.endswith("_url") and isinstance(value, str) and value:
+            yield _File(name, value, ("body", name))
+        elif name.endswith("_urls") and isinstance(value, list):
+            for number, url in enumerate(value):
+                if isinstance(url, str):
+                    yield _File(name, url, ("body", name, number))
+
+
+def _read(sandbox: Sandbox, given: Given, file: _File) -> None:
+    own = sandbox.own_file(file.url, OWN_FILES)
+    task = _RESULT.search(file.url)
     if task is not None and sandbox.store.task("fal", task[1]) is not None:
-        _read_result(sandbox, given, name, task[1])
-    elif own is None and not url.startswith("data:"):
-        if not re.match(r"https?://", url) or "/fal/cdn/files/" in url:
-            message = "Failed to download the file."
-            given.wrong.append(_bad(where, message, "file_download_error", url))
-        elif "image" not in name:
-            given.seconds.setdefault(name, told_seconds(url))
-    elif "video" in name or "audio" in name or "voice" in name:
-        _read_stream(sandbox, given, name, url, own, where)
+        _read_result(sandbox, given, file.name, task[1])
+    elif own is None and not file.url.startswith("data:"):
+        _take_on_trust(given, file)
+    elif any(word in file.name for word in ("video", "audio", "voice")):
+        _read_stream(sandbox, given, file, own)
     else:
-        _read_picture(sandbox, given, name, url, own, where)
+        _read_picture(sandbox, given, file, own)
+
+
+def _take_on_trust(given: Given, file: _File) -> None:
+    if not re.match(r"https?://", file.url) or "/fal/cdn/files/" in file.url:
+        given.wrong.append(file.bad("Failed to download the file.", "file_download_error"))
+    elif "image" not in file.name:
+        given.seconds.setdefault(file.name, told_seconds(file.url))
 
 
 def told_seconds(url: str) -> float:
@@ -102,53 +127,37 @@ def _data(sandbox: Sandbox, url: str, own: str | None) -> bytes:
     return base64.b64decode(url.partition(",")[2], validate=True)
 
 
-def _read_picture(
-    sandbox: Sandbox,
-    given: Given,
-    name: str,
-    url: str,
-    own: str | None,
-    where: tuple[str | int, ...],
-) -> None:
+def _read_picture(sandbox: Sandbox, given: Given, file: _File, own: str | None) -> None:
     try:
-        data = _data(sandbox, url, own)
+        data = _data(sandbox, file.url, own)
         with Image.open(io.BytesIO(data)) as picture:
             picture.verify()
             width, height = picture.size
     except (OSError, ValueError, SyntaxError, binascii.Error):
-        given.wrong.append(_bad(where, "Failed to load the image.", "image_load_error", url))
+        given.wrong.append(file.bad("Failed to load the image.", "image_load_error"))
         return
     if min(width, height) < SMALLEST_SIDE:
         context = {"min_height": SMALLEST_SIDE, "min_width": SMALLEST_SIDE}
-        small = _bad(where, "Image too small.", "image_too_small", url)
-        given.wrong.append({**small, "ctx": context})
+        given.wrong.append({**file.bad("Image too small.", "image_too_small"), "ctx": context})
         return
-    given.pictures.setdefault(name, sandbox.keep_picture(data))
+    given.pictures.setdefault(file.name, sandbox.keep_picture(data))
 
 
-def _read_stream(
-    sandbox: Sandbox,
-    given: Given,
-    name: str,
-    url: str,
-    own: str | None,
-    where: tuple[str | int, ...],
-) -> None:
+def _read_stream(sandbox: Sandbox, given: Given, file: _File, own: str | None) -> None:
     try:
-        data = _data(sandbox, url, own)
+        data = _data(sandbox, file.url, own)
         with av.open(io.BytesIO(data), "r") as container:
             seconds = (container.duration or 0) / av.time_base
             moving = bool(container.streams.video)
     except (av.error.FFmpegError, OSError, ValueError, binascii.Error):
-        kind = "video" if "video" in name else "audio"
-        message = f"Unsupported {kind} format"
-        given.wrong.append(_bad(where, message, f"unsupported_{kind}_format", url))
+        kind = "video" if "video" in file.name else "audio"
+        given.wrong.append(file.bad(f"Unsupported {kind} format", f"unsupported_{kind}_format"))
         return
-    given.seconds.setdefault(name, seconds)
+    given.seconds.setdefault(file.name, seconds)
     if moving:
-        given.frames.setdefault(name, _frame(sandbox, data))
+        given.frames.setdefault(file.name, _frame(sandbox, data))
     elif own is not None:
-        given.sounds.setdefault(name, own)
+        given.sounds.setdefault(file.name, own)
 
 
 def _frame(sandbox: Sandbox, data: bytes) -> str:
@@ -156,8 +165,3 @@ def _frame(sandbox: Sandbox, data: bytes) -> str:
     found = sandbox.store.file(sandbox.keep_picture(data, "video"))
     assert found is not None
     return sandbox.keep_picture(last_frame(found[0]), "frame.png")
-
-
-def _bad(where: tuple[str | int, ...], message: str, kind: str, url: str) -> schema.Problem:
-    found = schema.problem(where, message, kind, url[:200])
-    return {**found, "url": f"https://docs.fal.ai/errors/#{kind}"}

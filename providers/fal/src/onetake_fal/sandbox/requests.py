@@ -36,6 +36,39 @@ def accept(
     cost, units = (None, None) if work is None else prices.bill(endpoint, known, work)
     files = [] if work is None else [f for several in work.files.values() for f in several]
     films = [file["media"] for file in files if file["name"].endswith(".mp4")]
+    return _accepted(
+        sandbox,
+        endpoint,
+        seconds=seconds_of(prompt, sandbox.settings.seconds_per_job),
+        outcome=outcome,
+        prompt=prompt,
+        film=films[0] if films else None,
+        files=files,
+        amount=None if cost is None else f"{cost.normalize():f}",
+        units=units,
+        extra={
+            "input": dict(body),
+            "detail": detail,
+            "shape": {} if work is None else _shape(endpoint, work),
+            "facts": {} if work is None else dict(work.facts),
+            "direct": direct,
+            "flags": _flags(sandbox, endpoint),
+        },
+    )
+
+
+def accept_root(sandbox: Sandbox, app: str, body: Mapping[str, Any]) -> SandboxTask:
+    """Take on a request for an app without a path: it is completed with the app's own 404."""
+    return _accepted(
+        sandbox,
+        app,
+        seconds=sandbox.settings.seconds_per_job,
+        outcome="invalid",
+        extra={"input": dict(body), "detail": "Path / not found", "code": 404},
+    )
+
+
+def _accepted(sandbox: Sandbox, endpoint: str, **facts: Any) -> SandboxTask:
     return sandbox.accept(
         SandboxTask(
             id=new_job_id(sandbox.clock.now()),
@@ -43,37 +76,7 @@ def accept(
             model=endpoint,
             endpoint=endpoint,
             accepted_at=sandbox.now(),
-            seconds=seconds_of(prompt, sandbox.settings.seconds_per_job),
-            outcome=outcome,
-            prompt=prompt,
-            film=films[0] if films else None,
-            files=files,
-            amount=None if cost is None else f"{cost.normalize():f}",
-            units=units,
-            extra={
-                "input": dict(body),
-                "detail": detail,
-                "shape": {} if work is None else _shape(endpoint, work),
-                "facts": {} if work is None else dict(work.facts),
-                "direct": direct,
-                "flags": _flags(sandbox, endpoint),
-            },
-        )
-    )
-
-
-def accept_root(sandbox: Sandbox, app: str, body: Mapping[str, Any]) -> SandboxTask:
-    """Take on a request for an app without a path: it is completed with the app's own 404."""
-    return sandbox.accept(
-        SandboxTask(
-            id=new_job_id(sandbox.clock.now()),
-            provider="fal",
-            model=app,
-            endpoint=app,
-            accepted_at=sandbox.now(),
-            seconds=sandbox.settings.seconds_per_job,
-            outcome="invalid",
-            extra={"input": dict(body), "detail": "Path / not found", "code": 404},
+            **facts,
         )
     )
 
@@ -111,15 +114,9 @@ def _outcome(prompt: str, wrong: list[schema.Problem]) -> tuple[Any, Any]:
     return outcome, [{"loc": ["body"], "msg": message, "type": "internal_server_error"}]
 
 
-def app_of(endpoint: str) -> str:
-    """Return owner and app, which is all that the URLs of a request contain."""
-    parts = endpoint.split("/")
-    return "/".join(parts[: 3 if parts[0] in ("workflows", "comfy") else 2])
-
-
 def urls(task: SandboxTask, base: str) -> dict[str, str]:
     """Return the URLs of a request on this server."""
-    response = f"{base}/fal/queue/{app_of(task.endpoint)}/requests/{task.id}"
+    response = f"{base}/fal/queue/{schema.app_of(task.endpoint)}/requests/{task.id}"
     return {
         "response_url": response,
         "status_url": f"{response}/status",

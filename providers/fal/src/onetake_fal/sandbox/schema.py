@@ -37,7 +37,13 @@ def endpoints() -> dict[str, dict[str, Any]]:
 @functools.cache
 def apps() -> frozenset[str]:
     """Return the apps behind the endpoints: what is left of an id without its path."""
-    return frozenset("/".join(name.split("/")[:2]) for name in endpoints())
+    return frozenset(map(app_of, endpoints()))
+
+
+def app_of(endpoint: str) -> str:
+    """Return owner and app, which is all that the URLs of a request contain."""
+    parts = endpoint.split("/")
+    return "/".join(parts[: 3 if parts[0] in ("workflows", "comfy") else 2])
 
 
 def problems(endpoint: str, body: Mapping[str, Any]) -> list[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import struct
@@ -80,8 +81,7 @@ class Maker:
             return self.given.seconds.get(role, 5.0)
         if task == "text-to-speech":
             return max(1.0, round(len(str(self.body.get("text", ""))) / SPEECH_PER_SECOND, 1))
-        shots = self.body.get("multi_prompt")
-        if isinstance(shots, list) and shots:
+        if shots := self._shots():
             return float(sum(int(shot.get("duration") or 5) for shot in shots))
         asked = schema.value(self.endpoint, self.body, "duration")
         if asked is None:
@@ -91,10 +91,14 @@ class Maker:
     def _value(self, name: str) -> Any:
         return schema.value(self.endpoint, self.body, name)
 
+    def _shots(self) -> list[Mapping[str, Any]]:
+        given = self.body.get("multi_prompt") or []
+        return [shot for shot in given if isinstance(shot, Mapping)]
+
     def _prompt(self) -> str:
-        shots = self.body.get("multi_prompt") or [{}]
-        words = self.body.get("prompt") or self.body.get("text") or shots[0].get("prompt")
-        return str(words or "")
+        words = [self.body.get("prompt"), self.body.get("text")]
+        words += [shot.get("prompt") for shot in self._shots()[:1]]
+        return str(next(filter(None, words), ""))
 
     def _first(self, names: tuple[str, ...]) -> str | None:
         found = (self.given.pictures.get(name) for name in names)
@@ -104,9 +108,16 @@ class Maker:
         """A given picture decides, then the ratio asked for."""
         asked = self._value("aspect_ratio")
         if shown is not None and (asked in (None, "auto") or "start_image_url" in self.body):
-            width, height = self.sandbox.picture_size(shown)
-            return min(2.5, max(0.4, width / height))
+            return min(2.5, max(0.4, self._ratio_of(shown)))
         return ratio_of(asked) if isinstance(asked, str) and ":" in asked else 16 / 9
+
+    def _ratio_of(self, picture: str) -> float:
+        width, height = self.sandbox.picture_size(picture)
+        return width / height
+
+    @property
+    def _fast(self) -> bool:
+        return self.sandbox.settings.media == "fast"
 
     def _film(self) -> list[dict[str, Any]]:
         shown = self._first(FIRST) or self.given.frames.get("video_url")
@@ -125,7 +136,7 @@ class Maker:
             first=shown,
             last=self._first(LAST),
             audio=bool(audio) or sound is not None or "audio_url" in self.body,
-            fast=self.sandbox.settings.media == "fast",
+            fast=self._fast,
             sound=sound,
         )
         return [{"name": "output.mp4", "type": "video/mp4", "media": film.to_json()}]
@@ -140,44 +151,40 @@ class Maker:
             number = int(self.body.get("series_amount") or 2)
         width, height = self._size()
         form = self._value("output_format") or "png"
-        source = self._first(FIRST)
-        fast = self.sandbox.settings.media == "fast"
-        return [
-            {
-                "name": f"{index}.{form}",
-                "type": f"image/{form}",
-                "media": Still(
-                    width, height, self._prompt(), self.endpoint, source, index, fast, form
-                ).to_json(),
-            }
-            for index in range(number)
-        ]
+        drawn = Still(
+            width,
+            height,
+            self._prompt(),
+            self.endpoint,
+            self._first(FIRST),
+            fast=self._fast,
+            form=form,
+        )
+        stills = [dataclasses.replace(drawn, number=index) for index in range(number)]
+        return [_picture(str(still.number), still) for still in stills]
 
     def _size(self) -> tuple[int, int]:
         size = self._value("image_size")
         if isinstance(size, Mapping):
             return int(size.get("width", 1024)), int(size.get("height", 1024))
-        shape = SQUARES.get(str(size))
-        if shape is None:
-            asked = self._value("aspect_ratio")
-            first = self._first(FIRST)
-            shape = 1.0
-            if isinstance(asked, str) and ":" in asked:
-                shape = ratio_of(asked)
-            elif first is not None:
-                across, down = self.sandbox.picture_size(first)
-                shape = across / down
+        shape = SQUARES.get(str(size)) or self._still_ratio()
         return still_size(str(self._value("resolution") or "1k").lower(), shape)
+
+    def _still_ratio(self) -> float:
+        """The ratio asked for decides, then a given picture."""
+        asked = self._value("aspect_ratio")
+        if isinstance(asked, str) and ":" in asked:
+            return ratio_of(asked)
+        first = self._first(FIRST)
+        return 1.0 if first is None else self._ratio_of(first)
 
     def _still(self) -> list[dict[str, Any]]:
         person = self.given.pictures.get("human_image_url")
-        ratio = 3 / 4
-        if person is not None:
-            width, height = self.sandbox.picture_size(person)
-            ratio = width / height
-        fast = self.sandbox.settings.media == "fast"
-        still = Still(*still_size("1k", ratio), "", self.endpoint, person, 0, fast)
-        return [{"name": "output.png", "type": "image/png", "media": still.to_json()}]
+        ratio = 3 / 4 if person is None else self._ratio_of(person)
+        width, height = still_size("1k", ratio)
+        return [
+            _picture("output", Still(width, height, "", self.endpoint, person, fast=self._fast))
+        ]
 
     def _solid(self) -> list[dict[str, Any]]:
         return [{"name": "model.glb", "type": "model/gltf-binary", "media": None}]
@@ -192,6 +199,14 @@ class Maker:
             "has_nsfw_concepts": [False] * int(self._value("num_images") or 1),
         }
         return {name: known[name] for name in fields if name in known}
+
+
+def _picture(stem: str, still: Still) -> dict[str, Any]:
+    return {
+        "name": f"{stem}.{still.form}",
+        "type": f"image/{still.form}",
+        "media": still.to_json(),
+    }
 
 
 _TIMED_BY: Mapping[str, str] = {
