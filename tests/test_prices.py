@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import importlib.resources
+import json
+import os
+import re
+import tomllib
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from onetake import GenerationRequest, Money, RequestError, compare, get_provider, plugins
+from onetake import (
+    Asset,
+    ConfigurationError,
+    GenerationRequest,
+    Money,
+    RequestError,
+    compare,
+    get_provider,
+    plugins,
+)
+from onetake.assets import load
 from onetake.fitting import fit
 from onetake.money import plain
-from onetake.pricing.estimate import estimate
-from onetake.pricing.price_book import PriceRow
+from onetake.pricing.estimate import Terms, estimate, estimate_chain, total
+from onetake.pricing.price_book import PriceRow, load_price_book, own_schema, schema
 
 
 def price(provider: str, model: str, region: str | None = None, **parameters: Any) -> Any:
@@ -23,7 +41,7 @@ def price(provider: str, model: str, region: str | None = None, **parameters: An
     card = plugins.provider_card(provider)
     request = GenerationRequest("x", model=model, parameters=parameters)
     fitted = fit(request, plugins.catalog(provider), load_assets=False)
-    return estimate(fitted, card, region=region)
+    return estimate(fitted, card, Terms(region))
 
 
 @pytest.mark.parametrize(
@@ -42,6 +60,16 @@ def price(provider: str, model: str, region: str | None = None, **parameters: An
         ("kling", "kling-v3-4k-text", {"duration": 5}, "2.10", "0.42"),
         ("kling", "kling-v3-turbo-std-text", {"duration": 3}, "0.336", "0.112"),
         ("kling", "kling-v2.1-master-text", {"duration": 10}, "2.80", "0.28"),
+        ("fal", "kling-v2.1-std-image", {"duration": 10}, "0.56", "0.056"),
+        ("fal", "kling-v3-std-text", {"duration": 5, "audio": True}, "0.63", "0.126"),
+        ("kling", "kling-v1.6-std-text", {"duration": 5}, "0.28", "0.056"),
+        ("kling", "kling-v1.6-pro-image", {"duration": 10}, "0.98", "0.098"),
+        ("kling", "kling-v2.6-pro-image", {"audio": True, "voices": ["v"]}, "0.84", "0.168"),
+        ("kling", "kling-v3-std-text", {"duration": 5, "audio": False}, "0.42", "0.084"),
+        ("kling", "kling-v3-pro-text", {"duration": 5, "audio": False}, "0.56", "0.112"),
+        ("kling", "kling-v3-pro-text", {"duration": 5, "audio": True}, "0.84", "0.168"),
+        ("kling", "kling-v3-4k-text", {"duration": 5, "audio": True}, "2.10", "0.42"),
+        ("kling", "kling-v3-turbo-pro-image", {"duration": 5}, "0.70", "0.14"),
     ],
 )
 def test_published_examples_come_out_to_the_cent(
@@ -54,6 +82,186 @@ def test_published_examples_come_out_to_the_cent(
     assert found.source
     assert found.checked_on
     assert found.reason is None
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "parameters", "expected"),
+    [
+        ("kling", "kling-tryon-v1-5", {}, "0.07"),
+        ("kling", "kling-image-v3-text", {"n": 3}, "0.084"),
+        ("kling", "kling-image-v2.1-text", {}, "0.014"),
+        ("kling", "kling-image-o3-text", {"resolution": "4k"}, "0.056"),
+        ("kling", "kling-image-v1-text", {}, "0.0035"),
+        ("kling", "kling-tts", {}, "0.007"),
+        ("kling", "kling-voice", {}, "0.007"),
+        ("kling", "kling-element", {}, "0"),
+        ("fal", "kling-image-o3-text", {"n": 2, "resolution": "4k"}, "0.112"),
+        ("fal", "kling-tryon-v1-5", {}, "0.07"),
+    ],
+)
+def test_pictures_and_calls_come_out_to_the_cent(
+    provider: str, model: str, parameters: dict[str, Any], expected: str
+) -> None:
+    """They have no seconds, and so no price of one."""
+    found = price(provider, model, **parameters)
+    assert found.expected == Decimal(expected)
+    assert found.per_second is None
+    assert found.per_output_second is None
+
+
+def measured(provider: str, model: str, role: str, seconds: float, **parameters: Any) -> Any:
+    """Estimate a request whose input has a length."""
+    catalog = plugins.catalog(provider)
+    source = Asset("https://example.com/clip.mp4", role=role)
+    request = GenerationRequest("", model=model, parameters=parameters, reference_assets=[source])
+    fitted = fit(request, catalog, strict=False, load_assets=False)
+    known = tuple(
+        dataclasses.replace(asset, seconds=seconds) if asset.role == role else asset
+        for asset in (*fitted.assets, load(source))
+    )
+    return estimate(dataclasses.replace(fitted, assets=known), catalog.provider)
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "role", "seconds", "expected", "basis"),
+    [
+        ("kling", "kling-lipsync", "video", 11.0, "0.21", "3 × 5 s begun × 0.5 units × USD 0.14"),
+        ("kling", "kling-lipsync", "video", 10.0, "0.14", "2 × 5 s begun × 0.5 units × USD 0.14"),
+        ("kling", "kling-v3-std-motion", "video", 7.4, "0.882", "7 s × 0.9 units × USD 0.14"),
+        ("kling", "kling-v3-std-motion", "video", 7.5, "1.008", "8 s × 0.9 units × USD 0.14"),
+        ("kling", "kling-avatar-std", "audio", 11.3, "0.616", "11 s × 0.4 units × USD 0.14"),
+        ("fal", "kling-lipsync-audio", "video", 3.0, "0.07", "5 s × USD 0.014"),
+    ],
+)
+def test_the_vendors_rounding(
+    provider: str, model: str, role: str, seconds: float, expected: str, basis: str
+) -> None:
+    """Begun five seconds, nearest second, multiples of five; the output's second is dearer then."""
+    found = measured(provider, model, role, seconds)
+    assert found.expected == Decimal(expected)
+    assert found.basis == basis
+    exact = Decimal(expected) / Decimal(str(seconds))
+    assert found.per_output_second == exact.quantize(Decimal("0.000001"))
+    unread = measured(provider, model, role, None)  # type: ignore[arg-type]
+    assert unread.expected is None
+    assert unread.per_second is not None, "what a second costs is known all the same"
+    assert role in unread.reason
+
+
+def test_paid_steps_add_up() -> None:
+    """A text that is spoken first: speech and lip-sync are one price, and one row each."""
+    catalog = plugins.catalog("kling")
+    clip = Asset("https://example.com/clip.mp4", role="video")
+    words = {"text": "Good morning.", "voice": "girlfriend_1_speech02"}
+    request = GenerationRequest(model="kling-lipsync", parameters=words, reference_assets=[clip])
+    fitted = fit(request, catalog, load_assets=False)
+    own = estimate(fitted, catalog.provider)
+    both = estimate_chain(fitted, catalog)
+    assert own.expected is both.expected is None, "an unknown part leaves the sum unknown"
+    assert both.low is not None
+    assert own.low is not None
+    assert both.low - own.low >= Decimal("0.007")
+    assert str(both.row).count(" + ") >= 1
+    assert both.hash != own.hash
+
+
+def test_sums_hide_nothing() -> None:
+    """Unknown and known are unknown; so are two currencies."""
+    one = price("kling", "kling-v3-pro-text", duration=5)
+    unknown = price("fal", "fal-ai/unheard/of")
+    yuan = price("kling", "kling-v3-pro-text", region="cn", duration=5)
+    assert total([one, unknown]).expected is None
+    assert total([unknown, one]).reason
+    assert total([one, yuan]).high is None
+    assert total([one, one]).expected == 2 * one.expected
+
+
+def test_what_sources_dispute_is_a_span() -> None:
+    """The newer page is expected; the older one bounds it."""
+    found = measured("fal", "kling-v3-pro-motion", "video", 5.0)
+    assert (found.low, found.expected, found.high) == (
+        Decimal("0.63"),
+        Decimal("0.84"),
+        Decimal("0.84"),
+    )
+    bounded = price("kling", "kling-extend")
+    assert (bounded.low, bounded.expected, bounded.high) == (
+        Decimal("0.14"),
+        None,
+        Decimal("0.49"),
+    )
+    assert "extended" in bounded.reason
+
+
+def test_an_estimate_says_where_it_comes_from() -> None:
+    """The row, the calculation, the day, and why that row."""
+    found = price("kling", "kling-v2.6-pro-image", audio=True, voices=["v"])
+    assert found.row == "kling-v2.6-pro-image,audio=true,voices=true@2026-07-15"
+    assert found.basis == "5 s × 1.2 units × USD 0.14"
+    assert "newest and most exact of the 2 that apply" in str(found.why)
+    assert "2026-09-20" in str(found.why)
+
+
+def test_old_readings_are_stale() -> None:
+    """A price that was not read again for longer than the set age."""
+    catalog = plugins.catalog("fal")
+    fitted = fit(GenerationRequest("x", model="kling-v2.6-pro-text"), catalog)
+    on = datetime.date(2026, 11, 22)
+    assert not estimate(fitted, catalog.provider, Terms(on=on)).stale
+    assert estimate(fitted, catalog.provider, Terms(on=on, max_age=30)).stale
+    assert estimate(fitted, catalog.provider, Terms(on=on.replace(year=2027))).stale
+
+
+def test_your_own_prices_come_first(tmp_path: Path) -> None:
+    """A unit that costs you less, a row of your own; a changed file is read anew."""
+    file = tmp_path / "prices.toml"
+    entry = 'valid_from = 2026-01-01\nchecked_on = 2026-11-01\nsource = "our contract"\n'
+    file.write_text(f'[[kling.unit_price]]\namount = "0.126"\ncurrency = "USD"\n{entry}')
+    card, catalog = plugins.provider_card("kling"), plugins.catalog("kling")
+    fitted = fit(GenerationRequest("x", model="kling-v2.6-pro-text"), catalog)
+    mine = estimate(fitted, card, Terms(prices=file))
+    assert mine.expected == Decimal("0.315")
+    row = '[[kling.price]]\nmodels = ["kling-v2.6-pro-text"]\nunit = "video"\namount = "0.2"\n'
+    file.write_text(row + entry)
+    os.utime(file, (1, 1))
+    mine = estimate(fitted, card, Terms(prices=file))
+    assert mine.expected == Decimal("0.2")
+    assert mine.per_second == Decimal("0.04")
+    assert "your own" in str(mine.why)
+    assert estimate(fitted, plugins.provider_card("fal"), Terms(prices=file)).row is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not toml", "prices.toml"),
+        ("kling = 5", "expected tables"),
+        ('[[kling.price]]\nmodels = ["x"]\n', "kling: price.0"),
+        ('[[kling.unit_price]]\namount = "-1"', "unit_price.0"),
+    ],
+)
+def test_a_mistake_in_a_price_file_is_named(tmp_path: Path, text: str, words: str) -> None:
+    """The file, the entry, the value."""
+    file = tmp_path / "prices.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError, match=re.escape(words)):
+        Terms(prices=file).book(plugins.provider_card("kling"))
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        Terms(prices=tmp_path / "none.toml").book(plugins.provider_card("kling"))
+
+
+@pytest.mark.parametrize("provider", ["fal", "kling"])
+def test_rows_have_names_of_their_own(provider: str) -> None:
+    """Reports sum by them; and the schema for editors takes the file as it is."""
+    package = plugins.provider_card(provider).package
+    rows = load_price_book(package).price
+    assert len({row.name for row in rows}) == len(rows)
+    text = (importlib.resources.files(package) / "prices.toml").read_text("utf-8")
+    data = json.loads(json.dumps(tomllib.loads(text), default=str))
+    jsonschema.Draft202012Validator(schema()).validate(data)
+    jsonschema.Draft202012Validator(own_schema()).validate({provider: data})
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema()).validate({"price": [{"models": []}]})
 
 
 def test_the_region_decides_the_currency() -> None:
@@ -74,7 +282,7 @@ def test_old_prices_stay_for_old_days() -> None:
     """Before the first row there is no price; a row ends with its last day."""
     card, catalog = plugins.provider_card("fal"), plugins.catalog("fal")
     fitted = fit(GenerationRequest("x", model="kling-v2.6-pro-text"), catalog)
-    past = estimate(fitted, card, on=datetime.date(2020, 1, 1))
+    past = estimate(fitted, card, Terms(on=datetime.date(2020, 1, 1)))
     assert past.expected is None
     row = PriceRow(
         models=("kling-v2.6-pro-text",),
@@ -143,10 +351,11 @@ def test_compare_is_like_for_like() -> None:
     for offer in found.offers:
         asked = offer.card.parameters.get("resolution")
         assert offer.card.resolution == "1080p" or (asked and "1080p" in asked.choices)
-    reasons = {item.model: item.reason for item in found.unavailable}
-    assert "on, not off" in reasons["kling-v3-turbo-pro-image"]
+    near = {offer.estimate.model: offer.differs for offer in found.nearest}
+    assert near["kling-v3-turbo-pro-image"] == ("sound on, not off",)
+    assert near["kling-v2.6-std-image"] == ("720p, not 1080p",)
     shown = found.to_json()
-    assert set(shown) == {"offers", "unavailable"}
+    assert set(shown) == {"offers", "nearest", "unavailable"}
     assert shown["offers"][0]["per_second"] == "0.07"
 
 

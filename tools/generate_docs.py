@@ -44,7 +44,7 @@ def _price(card: ModelCard) -> str:
     low, high = min(value for value, _ in found), max(value for value, _ in found)
     row = found[0][1]
     span = f"{low:f}" if low == high else f"{low:f}–{high:f}"
-    unit = f"{row.started} s" if row.started else row.unit
+    unit = row.unit.replace("started_5s", "5 s begun")
     return f"{span} {'units' if row.units is not None else row.currency} a {unit}"
 
 
@@ -113,7 +113,10 @@ def prices(provider: str) -> str:
         names = ", ".join(f"`{name}`" for name in row.models)
         when = ", ".join(f"{key} {_on(value)}" for key, value in row.when.items()) or "–"
         amount = f"{row.currency} {row.amount}" if row.amount is not None else f"{row.units} units"
-        per = f"{row.started} s begun" if row.started else row.unit
+        amount = amount if row.at_least is None else f"{row.at_least} to {amount}"
+        for item in row.disputed:
+            amount += f" (or {item.amount or item.units}: {item.source})"
+        per = row.unit.replace("started_5s", "5 s begun")
         counted = f" of the {row.measure}" if row.measure else ""
         price = f"{amount}{f' ({row.pack})' if row.pack != 'video' else ''} per {per}{counted}"
         rows.append(f"| {names} | {when} | {price} | {row.checked_on} | {row.source} |")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -51,6 +53,21 @@ def parse_money(text: str) -> Money:
     return Money(value, code)
 
 
+def parse_limits(text: str) -> dict[str, Money]:
+    """Read limits by name, such as ``spring=50, winter=200 CNY``.
+
+    Raises:
+        ValueError: names the one that is not of that form.
+    """
+    found = {}
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        name, separator, amount = item.rpartition("=")
+        if not separator or not name.strip():
+            raise ValueError(f"{item!r} is not a name and an amount such as spring=50")
+        found[name.strip()] = parse_money(amount)
+    return found
+
+
 def plain(amount: Decimal) -> str:
     """Write an amount without an exponent or needless zeros, with cents at the least.
 
@@ -60,3 +77,72 @@ def plain(amount: Decimal) -> str:
     text = f"{amount.normalize():f}"
     whole, _, fraction = text.partition(".")
     return f"{whole}.{fraction.ljust(2, '0')}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRate:
+    """What one unit of a currency is worth in another, on a day; the user says so.
+
+    Attributes:
+        source: currency that is converted.
+        target: currency that comes out.
+        rate: how much of ``target`` one unit of ``source`` is worth.
+        on: the day of the rate.
+    """
+
+    source: str
+    target: str
+    rate: Decimal
+    on: datetime.date
+
+    def __str__(self) -> str:
+        return f"1 {self.source} = {plain(self.rate)} {self.target} ({self.on})"
+
+
+_RATE = re.compile(r"([A-Z]{3})\s*[:/]\s*([A-Z]{3})\s*=\s*(\d+(?:\.\d+)?)\s*@\s*([\d-]{10})")
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeRates:
+    """The user's exchange rates. Without a rate, two currencies never meet in one number.
+
+    Attributes:
+        rates: one for each pair of currencies.
+    """
+
+    rates: tuple[ExchangeRate, ...] = ()
+
+    def convert(self, money: Money, currency: str) -> Money | None:
+        """Return an amount in another currency; None if there is no rate for it."""
+        if money.currency == currency:
+            return money
+        for rate in self.rates:
+            if (rate.source, rate.target) == (money.currency, currency):
+                return Money(money.amount * rate.rate, currency)
+            if (rate.target, rate.source) == (money.currency, currency):
+                return Money(money.amount / rate.rate, currency)
+        return None
+
+    def common(self, money: Money) -> Money:
+        """Return an amount in the currency of the first rate, or as it is without a rate."""
+        target = self.rates[0].target if self.rates else money.currency
+        return self.convert(money, target) or money
+
+
+NO_RATES = ExchangeRates()
+
+
+def parse_rates(text: str) -> ExchangeRates:
+    """Read rates such as ``CNY:USD=0.139@2026-11-20``, separated by commas.
+
+    Raises:
+        ValueError: names the one that is not of that form.
+    """
+    found = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        match = _RATE.fullmatch(item)
+        if match is None or not Decimal(match[3]):
+            raise ValueError(f"{item!r} is not a dated rate such as CNY:USD=0.139@2026-11-20")
+        day = datetime.date.fromisoformat(match[4])
+        found.append(ExchangeRate(match[1], match[2], Decimal(match[3]), day))
+    return ExchangeRates(tuple(found))

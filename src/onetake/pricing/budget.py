@@ -1,21 +1,24 @@
-"""Limits on what may be spent, checked before anything is sent."""
+"""Limits on what one call may spend, checked before anything is sent."""
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from onetake.errors import BudgetExceeded, RequestError
+from onetake.money import NO_RATES, ExchangeRates, Money, parse_money, plain
 from onetake.pricing.estimate import CostEstimate
 
 
 def check_limits(
-    price: CostEstimate, max_cost: Decimal | str | int | None, approved: CostEstimate | None
+    price: CostEstimate,
+    limit: Money | None,
+    approved: CostEstimate | None,
+    rates: ExchangeRates = NO_RATES,
 ) -> None:
     """Refuse what is above the limit, of unknown price, or not what was approved.
 
     Raises:
         BudgetExceeded: nothing may be sent.
-        RequestError: the limit is no amount.
     """
     if approved is not None and approved.hash != price.hash:
         raise BudgetExceeded(
@@ -23,28 +26,38 @@ def check_limits(
             provider=price.provider,
             hint="Estimate again and approve that.",
         )
-    if max_cost is None:
+    if limit is None:
         return
-    limit = _amount(max_cost)
     if price.high is None:
         raise BudgetExceeded(
             f"{price.model}: the price is unknown ({price.reason}) and max_cost is {limit}.",
             provider=price.provider,
             hint="Leave max_cost out to accept an unknown price.",
         )
-    if price.high > limit:
+    cost = rates.convert(Money(price.high, price.currency), limit.currency)
+    if cost is None:
         raise BudgetExceeded(
-            f"{price.model}: estimated at {price.currency} {price.high:f}, above the limit of "
-            f"{limit:f}.",
+            f"{price.model}: the price is in {price.currency} and max_cost in {limit.currency}.",
+            provider=price.provider,
+            hint=f"Write max_cost in {price.currency}, such as '{plain(limit.amount)} "
+            f"{price.currency}', or set ONETAKE_EXCHANGE_RATES.",
+        )
+    if cost.amount > limit.amount:
+        raise BudgetExceeded(
+            f"{price.model}: estimated at {cost}, above the limit of {limit}.",
             provider=price.provider,
         )
 
 
-def _amount(value: Decimal | str | int) -> Decimal:
+def amount_of(name: str, value: Money | Decimal | str | int) -> Money:
+    """Read a limit that a caller gave; without a currency it is in USD.
+
+    Raises:
+        RequestError: it is no amount.
+    """
+    if isinstance(value, Money):
+        return value
     try:
-        amount = Decimal(str(value))
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        raise RequestError(f"max_cost: {value!r} is not an amount such as 0.50.")
-    return amount
+        return parse_money(str(value))
+    except ValueError as error:
+        raise RequestError(f"{name}: {error}.") from None

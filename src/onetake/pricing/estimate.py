@@ -6,16 +6,54 @@ import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
 from typing import Any
 
 from onetake import chains
 from onetake.catalog import Catalog, ProviderCard
-from onetake.driver import Charge
 from onetake.fitting import FittedRequest, fit
-from onetake.pricing.price_book import PriceRow, load_price_book
+from onetake.money import plain
+from onetake.pricing.price_book import STARTED, PriceBook, PriceRow, UnitPrice, load_price_book
+from onetake.pricing.quantities import Quantity, quantity
+
+MAX_AGE = 180
+"""Days after which a price that was not read again is called stale."""
+
+_CONFIDENCE = ("low", "medium", "high")
+_MICRO = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What prices are asked for.
+
+    Attributes:
+        region: decides the currency; the provider's default when None.
+        on: day of the prices; today (UTC) when None.
+        prices: the user's own price file, or None.
+        max_age: days after which a price that was not read again is stale.
+    """
+
+    region: str | None = None
+    on: datetime.date | None = None
+    prices: Path | None = None
+    max_age: int = MAX_AGE
+
+    @property
+    def day(self) -> datetime.date:
+        """The day of the prices."""
+        return self.on or datetime.datetime.now(datetime.UTC).date()
+
+    def book(self, provider: ProviderCard) -> PriceBook:
+        """Return a provider's price book, with the user's own prices.
+
+        Raises:
+            ConfigurationError: a price file cannot be read.
+        """
+        return load_price_book(provider.package, self.prices, provider.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +64,21 @@ class CostEstimate:
         provider: provider name.
         model: neutral model name.
         expected: most likely cost, in ``currency``; None when unknown.
-        low: lowest cost that the vendor's rules allow.
-        high: highest cost that the vendor's rules allow; what a budget reserves.
-        per_second: expected cost of one second of output; None for pictures.
+        low: lowest cost that the vendor's rules and the sources allow.
+        high: highest cost that they allow; what a budget reserves.
+        per_second: cost of one second as the vendor counts them; None where it counts none.
+        per_output_second: expected cost divided by the seconds of the output; None for pictures
+            and where its length is not known. It differs from ``per_second`` where a vendor rounds
+            up, counts seconds of an input, or where paid steps come first.
         units: what the price row counts, as expected: seconds, pictures, calls; None if unknown.
+        seconds: length of the output, or None.
         currency: ISO 4217 code.
+        basis: the calculation in words, such as ``5 s × USD 0.28``; None when unknown.
+        row: name of the price row: model, conditions, first day; several for a chain.
+        why: one sentence on why that row was chosen.
+        as_of: day for which the price was looked up (ISO 8601).
         checked_on: day on which the price was read (ISO 8601).
+        stale: it was read so long ago that it may have changed.
         source: where it was read.
         confidence: ``high``, ``medium`` or ``low``.
         reason: why the price is unknown, else None.
@@ -51,6 +98,13 @@ class CostEstimate:
     confidence: str | None
     reason: str | None
     hash: str
+    as_of: str
+    per_output_second: Decimal | None = None
+    seconds: Decimal | None = None
+    basis: str | None = None
+    row: str | None = None
+    why: str | None = None
+    stale: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object; money as decimal strings."""
@@ -61,9 +115,15 @@ class CostEstimate:
             "low": _text(self.low),
             "high": _text(self.high),
             "per_second": _text(self.per_second),
+            "per_output_second": _text(self.per_output_second),
             "units": _text(self.units),
+            "seconds": _text(self.seconds),
             "currency": self.currency,
+            "basis": self.basis,
+            "row": self.row,
+            "as_of": self.as_of,
             "checked_on": self.checked_on,
+            "stale": self.stale,
             "source": self.source,
             "confidence": self.confidence,
             "reason": self.reason,
@@ -76,30 +136,24 @@ def _text(amount: Decimal | None) -> str | None:
 
 
 def estimate(
-    fitted: FittedRequest,
-    provider: ProviderCard,
-    *,
-    region: str | None = None,
-    on: datetime.date | None = None,
+    fitted: FittedRequest, provider: ProviderCard, terms: Terms | None = None
 ) -> CostEstimate:
-    """Estimate a request that fits its model.
+    """Estimate a request that fits its model, without the paid steps that may come before it.
 
     Args:
         fitted: the request.
         provider: its provider.
-        region: decides the currency; the provider's default when None.
-        on: the day; today when None.
+        terms: region, day and price file; today's list prices when None.
     """
-    day = on or datetime.datetime.now(datetime.UTC).date()
-    currency = provider.currency(region)
-    row = load_price_book(provider.package).row(fitted, day)
+    known = terms or Terms()
+    row = known.book(provider).row(fitted, known.day)
     passed = sorted(set(fitted.vendor) - provider.unpriced_fields)
     if passed and fitted.card.catalogued:
         why = f"{', '.join(passed)} is passed to the vendor as it is, and may change it"
-        return _unknown(fitted, provider, currency, why)
+        return _unknown(fitted, provider, known, why)
     if row is None:
-        return _unknown(fitted, provider, currency, _why_unknown(fitted))
-    return _priced(fitted, provider, row, currency, day)
+        return _unknown(fitted, provider, known, _why_unknown(fitted))
+    return _priced(fitted, provider, row, known)
 
 
 def _why_unknown(fitted: FittedRequest) -> str:
@@ -109,137 +163,147 @@ def _why_unknown(fitted: FittedRequest) -> str:
 
 
 def _priced(
-    fitted: FittedRequest,
-    provider: ProviderCard,
-    row: PriceRow,
-    currency: str,
-    day: datetime.date,
+    fitted: FittedRequest, provider: ProviderCard, row: PriceRow, terms: Terms
 ) -> CostEstimate:
-    low, expected, high = _quantity(fitted, row)
-    amount, source, confidence = row.amount, row.source, row.confidence
+    currency, unit = row.currency, None
     if row.units is not None:
-        unit = load_price_book(provider.package).money_per_unit(currency, day, row.pack)
+        currency = provider.currency(terms.region)
+        unit = terms.book(provider).money_per_unit(currency, terms.day, row.pack)
         if unit is None:
-            return _unknown(fitted, provider, currency, f"no unit price in {currency}")
-        amount, source = row.units * unit.amount, f"{source}; {unit.amount} {currency} per unit"
-    else:
-        currency = row.currency
-    assert amount is not None
-    cost = _times(amount, expected)
-    seconds = fitted.value("duration") if row.measure is None else expected
-    timed = cost is not None and seconds and row.unit in ("second", "video")
+            return _unknown(fitted, provider, terms, f"no unit price in {currency}")
+    each = Decimal(1) if unit is None else unit.amount
+    rates = [rate * each for rate in row.rates]
+    lowest = min(rates) if row.at_least is None else row.at_least * each
+    counted = quantity(fitted, row)
+    expected = None if row.at_least is not None else _times(rates[0], counted.expected)
+    source = row.source if unit is None else f"{row.source}; {unit.amount} {currency} per unit"
+    checked = min([row.checked_on, *([] if unit is None else [unit.checked_on])])
     return CostEstimate(
         provider=provider.name,
         model=fitted.card.name,
-        expected=cost,
-        low=_times(amount, low),
-        high=_times(amount, high),
-        per_second=cost / Decimal(str(seconds)) if timed and cost is not None else None,
-        units=expected if row.units is None else _times(row.units, expected),
+        expected=expected,
+        low=_times(lowest, counted.low),
+        high=_times(max(rates), counted.high),
+        per_second=_per_second(row, rates[0], counted),
+        per_output_second=_divided(expected, counted.seconds),
+        units=_times(Decimal(1) if row.units is None else row.units, counted.expected),
+        seconds=counted.seconds,
         currency=currency,
+        basis=_basis(row, unit, currency, counted),
+        row=row.name,
+        why=terms.book(provider).why(row, fitted, terms.day),
+        as_of=terms.day.isoformat(),
         checked_on=row.checked_on.isoformat(),
+        stale=(terms.day - checked).days > terms.max_age,
         source=source,
-        confidence=confidence,
+        confidence=_least(row.confidence, row.confidence if unit is None else unit.confidence),
         reason=None if expected is not None else _why_open(row),
-        hash=_hash(fitted, provider.name, f"{cost} {currency} {row.checked_on}"),
+        hash=_hash(fitted, provider.name, f"{expected} {currency} {row.checked_on}"),
     )
 
 
-def _times(amount: Decimal, quantity: Decimal | None) -> Decimal | None:
-    return None if quantity is None else amount * quantity
+def _times(amount: Decimal, count: Decimal | None) -> Decimal | None:
+    return None if count is None else amount * count
+
+
+def _divided(cost: Decimal | None, seconds: Decimal | None) -> Decimal | None:
+    if cost is None or not seconds:
+        return None
+    return (cost / seconds).quantize(_MICRO, ROUND_HALF_UP)
+
+
+def _per_second(row: PriceRow, rate: Decimal, counted: Quantity) -> Decimal | None:
+    if row.unit == "second":
+        return rate
+    if row.unit in STARTED:
+        return rate / STARTED[row.unit]
+    return _divided(_times(rate, counted.expected), counted.seconds) if _is_film(row) else None
+
+
+def _is_film(row: PriceRow) -> bool:
+    return row.unit == "video"
+
+
+_NAMES = {"second": "s", "started_5s": "× 5 s begun", "image": "pictures", "call": "calls"}
+
+
+def _basis(row: PriceRow, unit: UnitPrice | None, currency: str, counted: Quantity) -> str:
+    """Write the calculation in words."""
+    rate = f"{currency} {plain(row.rates[0])}"
+    if unit is not None:
+        rate = f"{row.rates[0].normalize():f} units × {currency} {plain(unit.amount)}"
+    per = _NAMES.get(row.unit, row.unit)
+    if counted.expected is None:
+        return f"{rate} for each {row.unit.replace('started_5s', '5 s begun')}"
+    number = f"{counted.expected.normalize():f}"
+    if row.unit in ("video", "call") and counted.expected == 1:
+        return rate
+    return f"{number} {per} × {rate}"
 
 
 def _why_open(row: PriceRow) -> str:
+    if row.at_least is not None:
+        return row.note or "what decides it is not part of the request"
     if row.measure is not None:
         return f"it depends on the length of the {row.measure}, which is not known here"
     return f"the number of {row.unit}s is not known beforehand"
 
 
-Quantity = tuple[Decimal | None, Decimal | None, Decimal | None]
-"""Lowest, expected and highest; None where it is not known."""
-
-
-def _quantity(fitted: FittedRequest, row: PriceRow) -> Quantity:
-    if row.measure is not None:
-        return _measured(fitted, row, row.measure)
-    if row.unit == "second":
-        seconds = fitted.value("duration")
-        return _exactly(None if seconds is None else Decimal(str(seconds)))
-    if row.unit == "image":
-        return _images(fitted)
-    return _exactly(Decimal(1))
-
-
-def _exactly(quantity: Decimal | None) -> Quantity:
-    return quantity, quantity, quantity
-
-
-def _images(fitted: FittedRequest) -> Quantity:
-    series = fitted.value("series")
-    if series == "auto":
-        return Decimal(2), None, Decimal(9)
-    return _exactly(Decimal(str(series or fitted.value("n") or 1)))
-
-
-def _measured(fitted: FittedRequest, row: PriceRow, role: str) -> Quantity:
-    """Count the seconds of an input; of one that was not read, what its slot allows."""
-    asset, slot = fitted.asset(role), fitted.card.inputs[role]
-    if asset is not None and asset.seconds is not None:
-        return _exactly(_billed(asset.seconds, row))
-    low, high = slot.min_seconds, slot.max_seconds
-    return (
-        None if low is None else _billed(low, row),
-        None,
-        None if high is None else _billed(high, row),
-    )
-
-
-def _billed(seconds: float, row: PriceRow) -> Decimal:
-    exact = Decimal(str(round(seconds, 3)))
-    if row.multiple is not None:
-        return (exact / row.multiple).to_integral_value(ROUND_CEILING) * row.multiple
-    if row.started is not None:
-        return (exact / row.started).to_integral_value(ROUND_CEILING)
-    return exact.to_integral_value(ROUND_HALF_UP)
+def _least(*words: str | None) -> str | None:
+    """Return the least sure of some confidences; None if one has none."""
+    known = [_CONFIDENCE.index(word) for word in words if word is not None]
+    return _CONFIDENCE[min(known)] if len(known) == len(words) else None
 
 
 def estimate_chain(
-    fitted: FittedRequest,
-    catalog: Catalog,
-    *,
-    region: str | None = None,
-    on: datetime.date | None = None,
+    fitted: FittedRequest, catalog: Catalog, terms: Terms | None = None
 ) -> CostEstimate:
     """Estimate a request with the paid steps that come before it; else like `estimate`."""
-    own = estimate(fitted, catalog.provider, region=region, on=on)
-    total = own
-    for _, _, request in chains.steps(fitted):
-        step = fit(request, catalog, load_assets=False)
-        price = estimate(step, catalog.provider, region=region, on=on)
-        total = _sum(total, price)
-    return total
+    own = estimate(fitted, catalog.provider, terms)
+    steps = [fit(request, catalog, load_assets=False) for _, _, request in chains.steps(fitted)]
+    if not steps:
+        return own
+    return total([own, *(estimate(step, catalog.provider, terms) for step in steps)])
 
 
-def _sum(first: CostEstimate, then: CostEstimate) -> CostEstimate:
-    both = f"{first.hash}{then.hash}"
+def total(parts: Sequence[CostEstimate]) -> CostEstimate:
+    """Add estimates up; the first one says whose they are and how long the output is.
+
+    One unknown part makes the sum unknown: nothing is free in a sum. So do two currencies.
+    """
+    first = parts[0]
+    mixed = {part.currency for part in parts} != {first.currency}
+    reasons = ["two currencies cannot be added"] if mixed else []
+    reasons += [part.reason for part in parts if part.reason is not None]
+    expected = None if reasons else _sum([part.expected for part in parts])
+    told = [part for part in parts if part.row is not None]
     return dataclasses.replace(
         first,
-        expected=_add(first.expected, then.expected),
-        low=_add(first.low, then.low),
-        high=_add(first.high, then.high),
+        expected=expected,
+        low=None if mixed else _sum([part.low for part in parts]),
+        high=None if mixed else _sum([part.high for part in parts]),
         per_second=None,
+        per_output_second=_divided(expected, first.seconds),
         units=None,
-        reason=first.reason or then.reason,
-        hash=hashlib.sha256(both.encode()).hexdigest()[:32],
+        basis=" + ".join(str(part.basis) for part in told) or None,
+        row=" + ".join(str(part.row) for part in told) or None,
+        why=" ".join(str(part.why) for part in told) or None,
+        checked_on=min((str(part.checked_on) for part in told), default=None),
+        stale=any(part.stale for part in parts),
+        source="; ".join(dict.fromkeys(str(part.source) for part in told)) or None,
+        confidence=_least(*(part.confidence for part in parts)),
+        reason=reasons[0] if reasons else None,
+        hash=hashlib.sha256("".join(part.hash for part in parts).encode()).hexdigest()[:32],
     )
 
 
-def _add(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    return None if one is None or other is None else one + other
+def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if len(known) == len(amounts) else None
 
 
 def _unknown(
-    fitted: FittedRequest, provider: ProviderCard, currency: str, reason: str
+    fitted: FittedRequest, provider: ProviderCard, terms: Terms, reason: str
 ) -> CostEstimate:
     return CostEstimate(
         provider=provider.name,
@@ -249,12 +313,13 @@ def _unknown(
         high=None,
         per_second=None,
         units=None,
-        currency=currency,
+        currency=provider.currency(terms.region),
         checked_on=None,
         source=None,
         confidence=None,
         reason=reason,
         hash=_hash(fitted, provider.name, reason),
+        as_of=terms.day.isoformat(),
     )
 
 
@@ -271,34 +336,3 @@ def _hash(fitted: FittedRequest, provider: str, price: str) -> str:
     }
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def priced(
-    charge: Charge, estimated: Mapping[str, Any], provider: ProviderCard, region: str | None
-) -> Charge:
-    """Put money beside a charge in units, at the list price of a unit; a pack may be cheaper.
-
-    An amount whose currency the vendor leaves out is in the one that the region is billed in.
-    Where a unit has no price of its own, as many units as were estimated cost what was estimated;
-    what a different number costs is not known until the vendor's books say it.
-
-    Args:
-        charge: what the vendor says of one task.
-        estimated: the job's estimate, as JSON.
-        provider: whose task it is.
-        region: decides the currency.
-    """
-    currency = provider.currency(region)
-    if charge.amount is not None:
-        return dataclasses.replace(charge, currency=charge.currency or currency)
-    if charge.units is None:
-        return charge
-    day = datetime.datetime.now(datetime.UTC).date()
-    pack = charge.pack or "video"
-    unit = load_price_book(provider.package).money_per_unit(currency, day, pack)
-    if unit is not None:
-        return dataclasses.replace(charge, amount=charge.units * unit.amount, currency=currency)
-    counted, cost = estimated.get("units"), estimated.get("expected")
-    if counted is None or cost is None or Decimal(counted) != charge.units:
-        return charge
-    return dataclasses.replace(charge, amount=Decimal(cost), currency=estimated["currency"])
