@@ -47,6 +47,7 @@ from onetake.engine.journal import Journal
 from onetake.engine.publishing import Publisher
 from onetake.engine.reconciling import Reconciler
 from onetake.engine.recording import Recorder
+from onetake.engine.reserving import Budgets
 from onetake.engine.run import Engine
 from onetake.engine.settling import Settler
 from onetake.engine.submission import Submitter
@@ -233,7 +234,7 @@ class Lives(RuleBasedStateMachine):
                 blobs,
                 clock,
                 traffic,
-                None,
+                Budgets("live", "run"),
                 Publisher(self.ledger, ACCOUNT, None, clock),
             ),
             submitter=submitter,
@@ -244,7 +245,7 @@ class Lives(RuleBasedStateMachine):
             deliverer=Deliverer(
                 driver, journal, transport, self.home / "media", clock, 5.0, traffic
             ),
-            settler=Settler(driver, journal, emergency, clock),
+            settler=Settler(driver, journal, emergency, clock, Budgets("live", "run")),
             callbacks=CallbackReader(driver, journal, recorder, watcher, ACCOUNT),
             clock=clock,
         )

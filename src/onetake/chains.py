@@ -28,6 +28,7 @@ def steps(fitted: FittedRequest) -> list[tuple[str, ChainStep, GenerationRequest
             model=step.model,
             parameters={key: given[key] for key in step.parameters if key in given},
             reference_assets=[_again(item) for item in fitted.assets if item.role in step.assets],
+            tags=fitted.tags,
         )
         found.append((name, step, request))
     return found

@@ -43,6 +43,7 @@ class FittedRequest:
         vendor: fields for the vendor, untouched.
         notes: what was translated.
         key: the caller's idempotency key.
+        tags: the caller's words for reports and budgets.
         facts: what the vendor said in the steps before this one, by step.
     """
 
@@ -54,6 +55,7 @@ class FittedRequest:
     vendor: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     key: str | None = None
+    tags: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, name: str) -> Any:
@@ -130,6 +132,7 @@ def fit(
         vendor=draft.vendor,
         notes=tuple(draft.notes),
         key=request.key,
+        tags=request.tags,
     )
     check_rules(fitted, card, files_known=load_assets)
     return fitted

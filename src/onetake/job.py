@@ -24,9 +24,10 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
-from onetake.errors import ConfigurationError
+from onetake.errors import Billed, ConfigurationError
 
 
 class Submission(enum.StrEnum):
@@ -143,6 +144,36 @@ _AFTER_SUCCESS = {
 }
 
 
+_NEVER_SENT = (JobState.DRAFT, JobState.REFUSED)
+
+
+def billed_word(
+    state: JobState,
+    sent_at: float | None,
+    actual: Mapping[str, Any] | None,
+    error: Mapping[str, Any] | None,
+) -> Billed:
+    """Say whether the vendor charged for a job, as far as that is certain.
+
+    Args:
+        state: the job's.
+        sent_at: when it was sent, or None.
+        actual: what the vendor says that it took, or None.
+        error: the job's error as plain JSON, or None.
+    """
+    for figure in ("amount", "units"):
+        if actual is not None and actual.get(figure) is not None:
+            return "yes" if Decimal(actual[figure]) else "no"
+    if state in _NEVER_SENT or sent_at is None:
+        return "no"
+    if state in (JobState.SUCCEEDED, JobState.DELIVERED, JobState.LOST):
+        return "yes"
+    told = (error or {}).get("billed")
+    if state is JobState.FAILED and told in ("yes", "no"):
+        return "yes" if told == "yes" else "no"
+    return "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A snapshot of one job, as the ledger has it.
@@ -165,6 +196,9 @@ class Job:
         position: place in the vendor's queue, or None.
         facts: what the vendor told beside files, such as the id of a voice or the faces it found.
         logs: new lines of the vendor's log; only for ``on_update``, they are not kept.
+        billed: ``yes``, ``no`` or ``unknown``: whether the vendor charged for it.
+        tags: the caller's words for reports and budgets.
+        run: name of the run that made it, or None.
     """
 
     id: str
@@ -184,6 +218,9 @@ class Job:
     position: int | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     logs: tuple[str, ...] = ()
+    billed: Billed = "unknown"
+    tags: tuple[str, ...] = ()
+    run: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object (the one of ``onetake generate --json``)."""
@@ -199,6 +236,8 @@ class Job:
             "notes": list(self.notes),
             "error": None if self.error is None else dict(self.error),
             **({"facts": dict(self.facts)} if self.facts else {}),
+            **({"billed": self.billed} if self.error is not None else {}),
+            **({"tags": list(self.tags)} if self.tags else {}),
         }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from onetake.engine.watching import OnUpdate
 from onetake.job import Job, parse_token
 from onetake.ledger.records import Account
 from onetake.ledger.store import Ledger
+from onetake.money import Money
+from onetake.pricing.budget import amount_of
 from onetake.provider import Provider
 from onetake.result import GenerationResult
 from onetake.settings import Settings, ledger_url, load_settings
@@ -27,6 +30,8 @@ def get_provider(
     account: str | None = None,
     clock: Clock | None = None,
     settings: Settings | None = None,
+    run: str | None = None,
+    budget: Money | Decimal | str | int | None = None,
     **options: Any,
 ) -> Provider:
     """Return a provider. Nothing is opened or sent yet.
@@ -41,6 +46,10 @@ def get_provider(
         account: name that separates jobs, keys and budgets.
         clock: the time, for tests.
         settings: settings in place of the environment's.
+        run: name of the run, to share its budget with other processes; None asks
+            ``ONETAKE_RUN``, and without that each provider is a run of its own.
+        budget: limit for the run, such as ``"5.00"`` or ``"30 CNY"``; None asks
+            ``ONETAKE_RUN_BUDGET``.
         **options: further provider options, such as ``base_url``, ``access_key``,
             ``secret_key``.
 
@@ -48,6 +57,9 @@ def get_provider(
         ConfigurationError: the provider or region does not exist, or a plugin is broken.
     """
     chosen = settings or load_settings()
+    if budget is not None:
+        chosen = chosen.model_copy(update={"run_budget": amount_of("budget", budget)})
+    named = run or chosen.run
     workshop = Workshop(
         card=plugins.provider_card(name),
         settings=chosen,
@@ -56,6 +68,7 @@ def get_provider(
         account_name=account or chosen.account,
         api_key=api_key,
         options=options,
+        **({} if named is None else {"run": named}),
     )
     url = ledger_url(ledger or chosen.ledger, chosen.home)
     return Provider(workshop, Ledger(url, chosen.ledger_timeout), clock or SystemClock())

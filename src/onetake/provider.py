@@ -31,7 +31,8 @@ from onetake.errors import OnetakeError
 from onetake.fitting import FittedRequest, fit
 from onetake.holdings import Holdings
 from onetake.job import Job
-from onetake.pricing.budget import check_limits
+from onetake.money import Money
+from onetake.pricing.budget import amount_of, check_limits
 from onetake.pricing.estimate import CostEstimate, estimate, estimate_chain
 from onetake.request import GenerationRequest
 from onetake.result import GenerationResult, Outcome
@@ -86,14 +87,14 @@ class Provider(Holdings):
         return DescribedCards(home / "cache" / "models" / digest, self._clock)
 
     def _estimate(self, fitted: FittedRequest) -> CostEstimate:
-        return estimate_chain(fitted, self._catalog, region=self._workshop.region)
+        return estimate_chain(fitted, self._catalog, self._workshop.terms(self._clock.now()))
 
     async def submit(
         self,
         request: GenerationRequest,
         *,
         strict: bool = True,
-        max_cost: Decimal | str | int | None = None,
+        max_cost: Money | Decimal | str | int | None = None,
         estimate: CostEstimate | None = None,
         retry: bool = False,
         reuse: bool = False,
@@ -105,7 +106,8 @@ class Provider(Holdings):
         Args:
             request: what to generate.
             strict: False turns capability errors into notes.
-            max_cost: limit in the provider's currency; an unknown price is above every limit.
+            max_cost: limit, in USD unless it says otherwise (``"30 CNY"``); an unknown price is
+                above every limit.
             estimate: spend only what this estimate approved.
             retry: if the key's job failed, start a child job.
             reuse: return a delivered job that asked for exactly the same, without paying.
@@ -133,15 +135,17 @@ class Provider(Holdings):
         self,
         request: GenerationRequest,
         strict: bool,
-        max_cost: Decimal | str | int | None,
+        max_cost: Money | Decimal | str | int | None,
         approved: CostEstimate | None,
         catalog: Catalog | None = None,
     ) -> Intent:
         known = catalog or self._catalog
         fitted = await anyio.to_thread.run_sync(lambda: fit(request, known, strict=strict))
         whole = self._estimate(fitted)
-        check_limits(whole, max_cost, approved)
-        own = estimate(fitted, self.card, region=self._workshop.region)
+        settings = self._workshop.settings
+        limit = None if max_cost is None else amount_of("max_cost", max_cost)
+        check_limits(whole, limit, approved, settings.exchange_rates)
+        own = estimate(fitted, self.card, self._workshop.terms(self._clock.now()))
         return Intent(
             fitted=fitted,
             estimate=own.to_json(),
@@ -170,7 +174,7 @@ class Provider(Holdings):
         request: GenerationRequest,
         *,
         strict: bool = True,
-        max_cost: Decimal | str | int | None = None,
+        max_cost: Money | Decimal | str | int | None = None,
         estimate: CostEstimate | None = None,
         retry: bool = False,
         reuse: bool = False,
@@ -198,7 +202,7 @@ class Provider(Holdings):
         requests: Iterable[GenerationRequest],
         *,
         timeout: float | None = None,
-        max_cost: Decimal | str | int | None = None,
+        max_cost: Money | Decimal | str | int | None = None,
     ) -> AsyncGenerator[Outcome]:
         """Generate many requests at once; yield the outcome of each as it ends.
 
@@ -208,7 +212,7 @@ class Provider(Holdings):
         Args:
             requests: what to generate.
             timeout: patience for each, in seconds.
-            max_cost: limit for each, in the provider's currency.
+            max_cost: limit for each, in USD unless it says otherwise.
         """
         wanted = list(requests)
         send, receive = anyio.create_memory_object_stream[Outcome](len(wanted))
@@ -230,7 +234,7 @@ class Provider(Holdings):
         self,
         request: GenerationRequest,
         timeout: float | None,
-        max_cost: Decimal | str | int | None,
+        max_cost: Money | Decimal | str | int | None,
     ) -> Outcome:
         """Generate; one mistake must not cancel the others."""
         try:
@@ -252,7 +256,7 @@ class Provider(Holdings):
         reference_assets: Sequence[Asset | AssetSource] = (),
         parameters: Mapping[str, Any] | None = None,
         key: str | None = None,
-        max_cost: Decimal | str | int | None = None,
+        max_cost: Money | Decimal | str | int | None = None,
     ) -> Resource:
         """Make a voice or an element, to be used in later requests by its id; a job like any other.
 
@@ -262,7 +266,7 @@ class Provider(Holdings):
             reference_assets: the files that it is made of.
             parameters: more neutral words, such as ``description``.
             key: your idempotency key.
-            max_cost: limit in the provider's currency.
+            max_cost: limit, in USD unless it says otherwise.
 
         Raises:
             UnknownModel: this provider makes none.

@@ -88,6 +88,8 @@ class GenerationRequest:
         reference_assets: paths, URLs, bytes, or `onetake.Asset` with a role.
         negative_prompt: what to avoid; None leaves the vendor's default.
         key: your idempotency key. The same key with the same request is the same job, for ever.
+        tags: your words for projects, clients, scenes: reports and budgets go by them. They are
+            no part of what makes two requests the same.
     """
 
     prompt: str = ""
@@ -97,6 +99,7 @@ class GenerationRequest:
     reference_assets: Sequence[Asset | AssetSource] = field(default_factory=tuple)
     negative_prompt: str | None = None
     key: str | None = None
+    tags: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         _require(isinstance(self.prompt, str), "prompt", self.prompt, "text")
@@ -110,6 +113,9 @@ class GenerationRequest:
             self.key,
             "1 to 200 characters, or None",
         )
+        tags = (self.tags,) if isinstance(self.tags, str) else tuple(self.tags)
+        _require(all(map(_is_tag, tags)), "tags", tags, f"words of 1 to {TAG} characters")
+        object.__setattr__(self, "tags", tags)
         if self.generation_type is not None:
             kind = parse_generation_type(self.generation_type)
             object.__setattr__(self, "generation_type", kind)
@@ -120,6 +126,14 @@ class GenerationRequest:
     def assets(self) -> tuple[Asset, ...]:
         """The reference assets, each as an `Asset`."""
         return tuple(item for item in self.reference_assets if isinstance(item, Asset))
+
+
+TAG = 64
+"""Characters of a tag at most."""
+
+
+def _is_tag(tag: object) -> bool:
+    return isinstance(tag, str) and 0 < len(tag) <= TAG and tag.isprintable() and tag == tag.strip()
 
 
 def _assets(items: Any) -> tuple[Asset, ...]:

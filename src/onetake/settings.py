@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,14 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from onetake.errors import ConfigurationError
-from onetake.money import Money, parse_money
+from onetake.money import (
+    NO_RATES,
+    ExchangeRates,
+    Money,
+    parse_limits,
+    parse_money,
+    parse_rates,
+)
 
 
 class Settings(BaseSettings):
@@ -60,8 +68,32 @@ class Settings(BaseSettings):
     concurrency: int | None = Field(default=None, ge=1)
     """Unfinished jobs that an account may have in one of the vendor's buckets; learned if unset."""
 
+    prices: Path | None = None
+    """Your own price file: what your account pays where that is not the list price."""
+
+    price_age: int = Field(default=180, ge=0)
+    """Days after which a price that was not read again is called stale."""
+
     daily_budget: Annotated[Money | None, NoDecode] = None
     """Limit per day (UTC) for all jobs of the ledger, such as ``5`` or ``30 CNY``; unset: none."""
+
+    job_budget: Annotated[Money | None, NoDecode] = None
+    """Limit for each job, with the paid steps that come before it."""
+
+    run_budget: Annotated[Money | None, NoDecode] = None
+    """Limit for each run: for a provider object, or for all with the same ``run``."""
+
+    tag_budgets: Annotated[Mapping[str, Money], NoDecode] = Field(default_factory=dict)
+    """Limits for all jobs of a tag, such as ``spring=50, winter=200 CNY``."""
+
+    run: str | None = Field(default=None, min_length=1, max_length=128)
+    """Name of the run, to share its budget between processes; unset: each provider its own."""
+
+    allow_unknown_price: bool = False
+    """True lets jobs of unknown price through although a budget is set."""
+
+    exchange_rates: Annotated[ExchangeRates, NoDecode] = NO_RATES
+    """Dated rates between currencies, such as ``CNY:USD=0.139@2026-11-20``."""
 
     ledger_timeout: float = Field(default=30.0, gt=0)
     """Seconds to wait while another program keeps the ledger locked."""
@@ -81,10 +113,20 @@ class Settings(BaseSettings):
     sandbox_media: str = Field(default="full", pattern="^(full|fast)$")
     """``full`` draws every frame; ``fast`` draws a few (load tests)."""
 
-    @field_validator("daily_budget", mode="before")
+    @field_validator("daily_budget", "job_budget", "run_budget", mode="before")
     @classmethod
     def _read_money(cls, value: Any) -> Any:
         return parse_money(value) if isinstance(value, str) else value
+
+    @field_validator("tag_budgets", mode="before")
+    @classmethod
+    def _read_limits(cls, value: Any) -> Any:
+        return parse_limits(value) if isinstance(value, str) else value
+
+    @field_validator("exchange_rates", mode="before")
+    @classmethod
+    def _read_rates(cls, value: Any) -> Any:
+        return parse_rates(value) if isinstance(value, str) else value
 
     @property
     def ledger_url(self) -> str:

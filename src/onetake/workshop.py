@@ -6,7 +6,9 @@ which account that is, and which credentials are used there.
 
 from __future__ import annotations
 
+import datetime
 import ipaddress
+import secrets
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,7 +33,7 @@ from onetake.engine.journal import Journal
 from onetake.engine.publishing import Host, Publisher
 from onetake.engine.reconciling import Reconciler
 from onetake.engine.recording import Recorder
-from onetake.engine.reserving import Budget
+from onetake.engine.reserving import Budgets
 from onetake.engine.run import Engine
 from onetake.engine.settling import Settler
 from onetake.engine.submission import Submitter
@@ -39,8 +41,11 @@ from onetake.engine.traffic import Traffic
 from onetake.engine.watching import Watcher
 from onetake.errors import AuthenticationError, ConfigurationError
 from onetake.ledger.records import Account
+from onetake.ledger.spending import Limit, Scope
 from onetake.ledger.store import Ledger
-from onetake.pricing.estimate import priced
+from onetake.money import Money
+from onetake.pricing.actuals import priced
+from onetake.pricing.estimate import Terms
 from onetake.settings import Settings
 
 IN_PROCESS_URL = "http://sandbox.onetake"
@@ -62,6 +67,7 @@ class Workshop:
         account_name: the user's name for the account.
         api_key: explicit credential.
         options: further provider options.
+        run: name of this run, for its budget and for reports.
     """
 
     card: ProviderCard
@@ -71,6 +77,7 @@ class Workshop:
     account_name: str = "default"
     api_key: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    run: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def __post_init__(self) -> None:
         self.card.host(self.region)  # an unknown region is an error here, not at the first call
@@ -140,7 +147,7 @@ class Workshop:
                 blobs,
                 clock,
                 traffic,
-                self._budget,
+                self.budgets,
                 Publisher(ledger, self.account, self._host(clock), clock),
             ),
             submitter=submitter,
@@ -157,7 +164,7 @@ class Workshop:
                 settings.download_timeout,
                 traffic,
             ),
-            settler=Settler(driver, journal, emergency, clock),
+            settler=Settler(driver, journal, emergency, clock, self.budgets),
             callbacks=CallbackReader(driver, journal, recorder, watcher, self.account),
             clock=clock,
         )
@@ -175,9 +182,19 @@ class Workshop:
         return given
 
     @property
-    def _budget(self) -> Budget | None:
-        limit = self.settings.daily_budget
-        return None if limit is None else Budget(limit, self.environment)
+    def budgets(self) -> Budgets:
+        """The limits that settings and arguments name; the ledger may keep more."""
+        settings = self.settings
+        named: list[tuple[Scope, str, Money | None, str]] = [
+            ("job", "", settings.job_budget, "ONETAKE_JOB_BUDGET"),
+            ("run", self.run, settings.run_budget, "ONETAKE_RUN_BUDGET"),
+            ("day", "", settings.daily_budget, "ONETAKE_DAILY_BUDGET"),
+        ]
+        for name, money in settings.tag_budgets.items():
+            named.append(("tag", name, money, "ONETAKE_TAG_BUDGETS"))
+        limits = [Limit(scope, name, money, by) for scope, name, money, by in named if money]
+        unknown = settings.allow_unknown_price
+        return Budgets(self.environment, self.run, limits, settings.exchange_rates, unknown)
 
     def _host(self, clock: Clock) -> Host | None:
         """Return what puts files where vendors can read them; None: the user named nothing."""
@@ -205,7 +222,12 @@ class Workshop:
         return publish
 
     def _priced(self, charge: Charge, estimated: Mapping[str, Any]) -> Charge:
-        return priced(charge, estimated, self.card, self.region)
+        return priced(charge, estimated, self.card, self.terms(None))
+
+    def terms(self, now: float | None) -> Terms:
+        """Return what prices are asked for, at a time in seconds since the epoch."""
+        day = None if now is None else datetime.datetime.fromtimestamp(now, datetime.UTC).date()
+        return Terms(self.region, day, self.settings.prices, self.settings.price_age)
 
     def _driver(self, transport: httpx.AsyncBaseTransport, clock: Clock) -> Driver:
         kind = plugins.load(self.card, "driver", self.card.driver)

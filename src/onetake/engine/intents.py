@@ -21,13 +21,14 @@ from onetake.driver import Driver, PreparedAsset
 from onetake.engine import bodies, callbacks
 from onetake.engine.journal import Journal
 from onetake.engine.publishing import Publisher
-from onetake.engine.reserving import Budget
+from onetake.engine.reserving import Budgets
 from onetake.engine.traffic import Traffic
 from onetake.errors import KeyConflict, RequestError, SubmissionUnknown
 from onetake.fitting import FittedRequest
 from onetake.job import Delivery, JobState, Submission, new_job_id
 from onetake.ledger import spending, store
 from onetake.ledger.records import Account, JobRecord
+from onetake.money import Money
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class IntentWriter:
         blobs: bodies.BlobStore,
         clock: Clock,
         traffic: Traffic,
-        budget: Budget | None,
+        budgets: Budgets,
         publisher: Publisher,
     ) -> None:
         self._publisher = publisher
@@ -84,7 +85,7 @@ class IntentWriter:
         self._blobs = blobs
         self._clock = clock
         self._traffic = traffic
-        self._budget = budget
+        self._budgets = budgets
         self._verified = False
         self._verifying = anyio.Lock()
 
@@ -203,6 +204,7 @@ class IntentWriter:
             "estimate": dict(intent.estimate),
             "reserved": None if intent.reserve is None else spending.millionths(intent.reserve),
             "currency": intent.currency,
+            "run": self._budgets.run,
             "artifacts": [],
             "notes": [*fitted.notes, *submission.notes],
             "created_at": now,
@@ -213,11 +215,10 @@ class IntentWriter:
         """Do the paid steps that come first, if the budget has room for the whole chain."""
         if intent.first is None:
             return intent.fitted
-        budget, now = self._budget, self._clock.now()
-        if budget is not None:
-            await self._journal.ledger.run(
-                lambda connection: budget.check(connection, now, intent.whole, intent.currency)
-            )
+        whole, now = _money(intent.whole, intent.currency), self._clock.now()
+        await self._journal.ledger.run(
+            lambda connection: self._budgets.check(connection, now, whole, intent.fitted.tags)
+        )
         return await intent.first(intent.fitted)
 
     async def _prepared(self, asset: LoadedAsset, fitted: FittedRequest) -> PreparedAsset:
@@ -240,18 +241,22 @@ class IntentWriter:
             known, parent = self._look(connection, account, intent)
             if known is not None:
                 return known, False
-            if self._budget is not None:
-                cost, now = intent.reserve, values["created_at"]
-                self._budget.check(connection, now, cost, intent.currency)
+            cost = _money(intent.reserve, intent.currency)
+            self._budgets.check(connection, values["created_at"], cost, intent.fitted.tags)
             if parent is not None and not store.release_key(connection, parent):
                 continue
             parent_id = None if parent is None else parent.id
             if store.insert(connection, {**values, "account_id": account, "parent_id": parent_id}):
                 break
+        spending.tag(connection, job_id, intent.fitted.tags)
         store.note(connection, job_id, values["created_at"], "intended", {})
         record = store.get(connection, job_id)
         assert record is not None
         return record, True
+
+
+def _money(amount: Decimal | None, currency: str | None) -> Money | None:
+    return None if amount is None or currency is None else Money(amount, currency)
 
 
 def _unsettled_step(twin: JobRecord) -> SubmissionUnknown:
@@ -307,6 +312,7 @@ def _described(fitted: FittedRequest) -> dict[str, Any]:
         "task": fitted.card.task,
         "vendor_id": fitted.card.vendor_id,
         "assets": [asset.describe() for asset in fitted.assets],
+        **({"tags": list(fitted.tags)} if fitted.tags else {}),
     }
 
 

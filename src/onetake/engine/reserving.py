@@ -1,8 +1,9 @@
-"""Reserving: a job takes its share of the budget in the transaction that writes its intent."""
+"""Reserving: a job takes its share of the budgets in the transaction that writes its intent."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,47 +11,117 @@ import sqlalchemy as sa
 
 from onetake.errors import BudgetExceeded
 from onetake.ledger import spending, store
-from onetake.money import Money, plain
+from onetake.ledger.spending import Limit
+from onetake.money import NO_RATES, ExchangeRates, Money, plain
 
 
 @dataclass(frozen=True)
-class Budget:
-    """A limit per day (UTC) for all jobs of a ledger in one environment.
+class Budgets:
+    """All limits on what the jobs of one run may spend, shared with every other process.
 
     Attributes:
-        limit: the limit.
-        environment: ``live``, or which sandbox; each has the whole limit to itself.
+        environment: ``live``, or which sandbox; each has the whole limits to itself.
+        run: name of the run.
+        limits: those of settings and arguments; the ledger's own come on top.
+        rates: the user's exchange rates.
+        allow_unknown: let jobs of unknown price through.
     """
 
-    limit: Money
     environment: str
+    run: str
+    limits: Sequence[Limit] = ()
+    rates: ExchangeRates = NO_RATES
+    allow_unknown: bool = False
 
     def check(
-        self, connection: sa.Connection, now: float, reserve: Decimal | None, currency: str | None
+        self,
+        connection: sa.Connection,
+        now: float,
+        cost: Money | None,
+        tags: Sequence[str] = (),
     ) -> None:
-        """Refuse a job that the budget may not cover.
+        """Refuse a job that a budget may not cover.
+
+        Args:
+            connection: the transaction that will write the intent.
+            now: seconds since the epoch.
+            cost: what the job may cost at most; None: unknown.
+            tags: the job's.
 
         Raises:
             BudgetExceeded: too dear, of unknown price, or in a currency that cannot be compared.
         """
+        kept = spending.limits(connection, self.environment)
+        relevant = [
+            limit
+            for limit in (*self.limits, *kept)
+            if limit.scope in ("job", "day")
+            or (limit.scope == "run" and limit.name in ("", self.run))
+            or (limit.scope == "tag" and limit.name in tags)
+        ]
+        if relevant:
+            store.lock_environment(connection, self.environment)
+        for limit in relevant:
+            self._check_one(connection, now, limit, cost)
+
+    def _check_one(
+        self, connection: sa.Connection, now: float, limit: Limit, cost: Money | None
+    ) -> None:
+        reserve = self._reserve(limit, cost)
+        before = self.used(connection, now, limit)
+        if before + reserve > limit.money.amount:
+            currency = limit.money.currency
+            what = f"up to {currency} {plain(reserve)}"
+            if limit.scope != "job":
+                what += f" on top of {plain(before)} spent or reserved"
+            raise BudgetExceeded(f"{what} is above {limit}.", hint=_hint(limit))
+
+    def _reserve(self, limit: Limit, cost: Money | None) -> Decimal:
+        """Return a job's cost in the limit's currency."""
+        if cost is None:
+            if self.allow_unknown:
+                return Decimal(0)
+            raise BudgetExceeded(
+                f"the price is unknown, and {limit} is set.",
+                hint="ONETAKE_ALLOW_UNKNOWN_PRICE=1 lets jobs of unknown price through.",
+            )
+        reserve = self.rates.convert(cost, limit.money.currency)
         if reserve is None:
             raise BudgetExceeded(
-                f"the price is unknown and the daily budget is {self.limit}.",
-                hint="Unset ONETAKE_DAILY_BUDGET to accept an unknown price.",
-            )
-        if currency != self.limit.currency:
-            raise BudgetExceeded(
-                f"the price is in {currency} and the daily budget in {self.limit.currency}; they "
+                f"the price is in {cost.currency} and {limit} is in {limit.money.currency}; they "
                 "cannot be compared.",
+                hint=f"ONETAKE_EXCHANGE_RATES={cost.currency}:{limit.money.currency}=RATE@DATE "
+                "says what one is worth in the other.",
             )
-        today = datetime.datetime.fromtimestamp(now, datetime.UTC).replace(
-            hour=0, minute=0, second=0, microsecond=0
+        return reserve.amount
+
+    def used(self, connection: sa.Connection, now: float, limit: Limit) -> Decimal:
+        """Return what is spent or reserved of a limit, in its currency.
+
+        Jobs in a currency without an exchange rate do not count: none of them can get in while
+        the limit stands.
+        """
+        if limit.scope == "job":
+            return Decimal(0)
+        found = spending.spent(
+            connection,
+            self.environment,
+            since=midnight(now) if limit.scope == "day" else None,
+            run=(limit.name or self.run) if limit.scope == "run" else None,
+            tag=limit.name if limit.scope == "tag" else None,
         )
-        store.lock_environment(connection, self.environment)
-        spent = spending.spent(connection, self.environment, self.limit.currency, today.timestamp())
-        if spent + reserve > self.limit.amount:
-            raise BudgetExceeded(
-                f"up to {self.limit.currency} {plain(reserve)} on top of {plain(spent)} spent or "
-                f"reserved today is above the daily budget of {self.limit}.",
-                hint="Raise ONETAKE_DAILY_BUDGET, or wait until tomorrow (UTC).",
-            )
+        converted = [self.rates.convert(money, limit.money.currency) for money in found]
+        return sum((money.amount for money in converted if money is not None), Decimal(0))
+
+
+def midnight(now: float) -> float:
+    """Return the beginning of a day (UTC)."""
+    moment = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+
+def _hint(limit: Limit) -> str:
+    raised = {
+        "ledger": f"`onetake budget set {limit.scope} AMOUNT {limit.name}".strip() + "` raises it",
+    }.get(limit.origin, f"{limit.origin} raises it")
+    return f"{raised}{', or wait until tomorrow (UTC)' if limit.scope == 'day' else ''}."

@@ -9,9 +9,10 @@ from onetake.driver import Driver, LookError, Snapshot, Task
 from onetake.engine.emergency import EmergencyFolder
 from onetake.engine.journal import Journal
 from onetake.engine.recording import acceptance
+from onetake.engine.reserving import Budgets
 from onetake.errors import DeliveryError, JobFailed, RequestError
 from onetake.job import Delivery, Submission, TaskStatus, new_job_id
-from onetake.ledger import store
+from onetake.ledger import spending, store
 from onetake.ledger.records import JobRecord
 
 
@@ -19,8 +20,14 @@ class Settler:
     """Carries out what a person decides about a job, which the engine owns meanwhile."""
 
     def __init__(
-        self, driver: Driver, journal: Journal, emergency: EmergencyFolder, clock: Clock
+        self,
+        driver: Driver,
+        journal: Journal,
+        emergency: EmergencyFolder,
+        clock: Clock,
+        budgets: Budgets,
     ) -> None:
+        self._budgets = budgets
         self._driver = driver
         self._journal = journal
         self._emergency = emergency
@@ -96,6 +103,7 @@ class Settler:
 
         Raises:
             RequestError: the job is not unknown, or finds its task by itself.
+            BudgetExceeded: a budget has no room for it any more; the job stays unknown.
         """
         _allow(record, Submission.UNKNOWN, Submission.SENDING)
         self._no_emergency(record)
@@ -109,6 +117,8 @@ class Settler:
         child_id = new_job_id(self._clock.now())
 
         def add_child(connection: sa.Connection, parent: JobRecord) -> None:
+            tags = spending.tags_of(connection, record.id)
+            self._budgets.check(connection, self._clock.now(), record.reserve, tags)
             _add_child(connection, parent, record, child_id)
 
         unknown = await self._no_longer_sending(record)
@@ -157,6 +167,7 @@ _COPIED = (
     "proof",
     "estimate",
     "currency",
+    "run",
     "notes",
 )
 
@@ -183,4 +194,5 @@ def _add_child(
             "updated_at": parent.updated_at,
         },
     )
+    spending.tag(connection, child_id, spending.tags_of(connection, parent.id))
     store.note(connection, child_id, parent.updated_at, "intended", {"parent": parent.id})

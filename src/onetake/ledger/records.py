@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -12,7 +13,20 @@ from sqlalchemy import RowMapping
 from onetake.driver import RemoteFile, Task
 from onetake.driver import Submission as Sending
 from onetake.errors import OnetakeError
-from onetake.job import Delivery, Job, JobState, JobToken, Submission, TaskStatus, job_state
+from onetake.job import (
+    Delivery,
+    Job,
+    JobState,
+    JobToken,
+    Submission,
+    TaskStatus,
+    billed_word,
+    job_state,
+)
+from onetake.money import Money
+
+MILLIONTHS = Decimal(1_000_000)
+"""Amounts are kept as millionths of their currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,7 @@ class JobRecord:
     actual: Mapping[str, Any] | None
     reserved: int | None
     currency: str | None
+    run: str | None
     artifacts: tuple[Mapping[str, Any], ...]
     notes: tuple[str, ...]
     error: Mapping[str, Any] | None
@@ -83,6 +98,13 @@ class JobRecord:
     def state(self) -> JobState:
         """The one-word state."""
         return job_state(self.submission, self.task, self.delivery)
+
+    @property
+    def reserve(self) -> Money | None:
+        """What the job may cost or has cost; None if that is not known."""
+        if self.reserved is None or self.currency is None:
+            return None
+        return Money(Decimal(self.reserved) / MILLIONTHS, self.currency)
 
     @property
     def vendor_task(self) -> Task:
@@ -142,6 +164,9 @@ class JobRecord:
             error=self.error,
             position=self.position,
             facts=self.facts,
+            billed=billed_word(self.state, self.sent_at, self.actual, self.error),
+            tags=tuple(self.request.get("tags", ())),
+            run=self.run,
         )
 
 

@@ -52,6 +52,7 @@ jobs = sa.Table(
     sa.Column("actual", sa.JSON),
     sa.Column("reserved", sa.BigInteger),  # millionths of the currency; null: price unknown
     sa.Column("currency", sa.String(8)),
+    sa.Column("run", sa.String(128)),
     # what came of it
     sa.Column("artifacts", sa.JSON, nullable=False),
     sa.Column("notes", sa.JSON, nullable=False),
@@ -77,6 +78,27 @@ sa.Index("jobs_by_fingerprint", jobs.c.account_id, jobs.c.fingerprint)
 sa.Index("jobs_by_task", jobs.c.account_id, jobs.c.task_id)
 sa.Index("jobs_by_body", jobs.c.account_id, jobs.c.body_sha256)
 sa.Index("jobs_by_spend", jobs.c.currency, jobs.c.created_at)
+sa.Index("jobs_by_run", jobs.c.run)
+
+job_tags = sa.Table(
+    "job_tags",
+    metadata,
+    sa.Column("job_id", sa.ForeignKey("jobs.id"), primary_key=True),
+    sa.Column("tag", sa.String(64), primary_key=True),
+)
+sa.Index("jobs_by_tag", job_tags.c.tag)
+
+# limits that all processes share; amounts in millionths of the currency
+budgets = sa.Table(
+    "budgets",
+    metadata,
+    sa.Column("environment", sa.String(255), primary_key=True),
+    sa.Column("scope", sa.String(8), primary_key=True),
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(8), nullable=False),
+    sa.Column("set_at", sa.Float, nullable=False),
+)
 
 # delivered files by content
 files = sa.Table(

@@ -1,0 +1,299 @@
+"""Budgets: per job, run, day and tag, in settings, arguments and the ledger."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import anyio
+import pytest
+
+from onetake import (
+    Asset,
+    BudgetExceeded,
+    GenerationRequest,
+    Provider,
+    SubmissionUnknown,
+    get_provider,
+)
+from onetake.engine.reserving import Budgets
+from onetake.errors import OnetakeError, RequestError
+from onetake.ledger import spending
+from onetake.ledger.spending import Limit
+from onetake.ledger.store import Ledger
+from onetake.money import Money, parse_limits, parse_money, parse_rates
+from onetake.settings import Settings
+from onetake.testing import SandboxServer, sandbox_server
+from onetake.workshop import Workshop
+from tests.running import LAKE, run
+
+PRICE = Decimal("0.35")
+KLING_POST = {"method": "POST", "path": "/kling"}
+
+
+def limited(settings: Settings, **more: Any) -> Settings:
+    """Return settings with limits, read as from the environment."""
+    return Settings(**{**settings.model_dump(), **more})
+
+
+def posts(server: SandboxServer) -> int:
+    """Return how many tasks were paid for."""
+    return len(server.charges())
+
+
+def test_a_job_may_not_cost_more(server: SandboxServer, settings: Settings) -> None:
+    """Each job by itself; the number of jobs is free."""
+
+    async def work(provider: Provider) -> None:
+        await provider.generate(LAKE)
+        await provider.generate(LAKE)
+        with pytest.raises(BudgetExceeded, match="budget of a job of USD 0.40"):
+            await provider.generate(replace(LAKE, parameters={"duration": 10}))
+
+    run(work, server, limited(settings, job_budget="0.40"))
+    assert posts(server) == 2
+
+
+def test_a_run_has_its_own_budget(server: SandboxServer, settings: Settings) -> None:
+    """As an argument; another provider is another run, unless both have the same name."""
+
+    async def work(provider: Provider) -> None:
+        await provider.generate(LAKE)
+        with pytest.raises(BudgetExceeded, match="budget of run"):
+            await provider.generate(LAKE)
+
+    run(work, server, settings, budget="0.50")
+    run(work, server, settings, budget=Money(PRICE), run="nightly")
+    with pytest.raises(BudgetExceeded, match="run nightly"):
+        run(lambda p: p.generate(LAKE), server, limited(settings, run="nightly", run_budget="0.5"))
+    assert posts(server) == 2
+
+
+def test_a_tag_has_a_budget(server: SandboxServer, settings: Settings) -> None:
+    """Only its jobs count; a job with two tags counts for both."""
+
+    async def work(provider: Provider) -> None:
+        await provider.generate(replace(LAKE, tags=["spring", "trailer"]))
+        await provider.generate(LAKE)
+        job = await provider.submit(replace(LAKE, tags="winter"))
+        assert job.tags == ("winter",)
+        for tag in ("spring", "trailer"):
+            with pytest.raises(BudgetExceeded, match=f"tag {tag}"):
+                await provider.generate(replace(LAKE, tags=[tag]))
+
+    run(work, server, limited(settings, tag_budgets="spring=0.5, trailer=0.6"))
+    assert posts(server) == 3
+
+
+def test_the_ledger_keeps_limits_for_everybody(server: SandboxServer, settings: Settings) -> None:
+    """They bind processes whose settings know nothing of them."""
+    place = Workshop(card=get_provider("kling").card, settings=settings, sandbox=server.url)
+    ledger = Ledger(settings.ledger_url)
+
+    def write(connection: Any) -> None:
+        spending.set_limit(connection, place.environment, "day", "", parse_money("9"), 0.0)
+        spending.set_limit(connection, place.environment, "day", "", parse_money("0.4"), 1.0)
+
+    ledger.run_blocking(write)
+
+    async def work(provider: Provider) -> None:
+        await provider.generate(LAKE)
+        with pytest.raises(BudgetExceeded, match=r"onetake budget set day AMOUNT"):
+            await provider.generate(LAKE)
+
+    run(work, server, settings)
+    [limit] = ledger.run_blocking(lambda c: spending.limits(c, place.environment))
+    used = ledger.run_blocking(lambda c: place.budgets.used(c, time.time(), limit))
+    assert (limit.money, used) == (Money(Decimal("0.4")), PRICE)
+    removed = [
+        ledger.run_blocking(lambda c: spending.remove_limit(c, place.environment, "day", ""))
+        for _ in range(2)
+    ]
+    ledger.close()
+    assert removed == [True, False]
+    run(lambda p: p.generate(LAKE), server, settings)
+    assert posts(server) == 2
+
+
+def test_a_dated_rate_lets_currencies_meet(server: SandboxServer, settings: Settings) -> None:
+    """2.5 CNY are 0.35 USD at the user's rate; without a rate nothing is compared."""
+    in_dollars = limited(settings, daily_budget="0.80", exchange_rates="CNY:USD=0.14@2026-11-20")
+
+    async def work(provider: Provider) -> None:
+        await provider.generate(LAKE)
+        await provider.generate(LAKE, max_cost="0.36 USD")
+        with pytest.raises(BudgetExceeded, match=r"USD 0\.35 on top of 0\.70"):
+            await provider.generate(LAKE)
+
+    run(work, server, in_dollars, region="cn")
+    with pytest.raises(BudgetExceeded, match="ONETAKE_EXCHANGE_RATES=CNY:USD=RATE@DATE"):
+        run(lambda p: p.generate(LAKE), server, limited(settings, daily_budget="9"), region="cn")
+    with pytest.raises(BudgetExceeded, match="max_cost in USD"):
+        run(lambda p: p.generate(LAKE, max_cost="9"), server, settings, region="cn")
+    assert posts(server) == 2
+
+
+def test_a_switch_lets_unknown_prices_through(server: SandboxServer, settings: Settings) -> None:
+    """Closed by default; what such a job cost counts once the vendor has said it."""
+    unheard = GenerationRequest(
+        "a lake", model=LAKE.model, parameters={"kling": {"strange_field": 1}}
+    )
+    strict = limited(settings, daily_budget="0.50")
+    with pytest.raises(BudgetExceeded, match="ALLOW_UNKNOWN_PRICE"):
+        run(lambda p: p.generate(unheard), server, strict)
+    loose = limited(settings, daily_budget="0.50", allow_unknown_price=True)
+
+    async def work(provider: Provider) -> None:
+        await provider.generate(unheard)
+        with pytest.raises(BudgetExceeded, match=r"on top of 0\.35"):
+            await provider.generate(LAKE)
+
+    run(work, server, loose)
+    assert posts(server) == 1
+
+
+def test_many_at_once_do_not_overshoot(settings: Settings) -> None:
+    """Sixty requests of three providers on one ledger, room for seven."""
+    tight = limited(settings, daily_budget="2.50")
+
+    async def main(url: str) -> int:
+        done = 0
+
+        async def spend(number: int) -> None:
+            nonlocal done
+            shots = [GenerationRequest(f"{number} {n}", model=LAKE.model) for n in range(20)]
+            async with get_provider("kling", sandbox=url, settings=tight) as provider:
+                async for outcome in provider.generate_many(shots):
+                    done += outcome.error is None
+                    assert isinstance(outcome.error, BudgetExceeded | None)
+
+        async with anyio.create_task_group() as group:
+            for number in range(3):
+                group.start_soon(spend, number)
+        return done
+
+    with sandbox_server(seconds_per_job=0.0, concurrency=100) as server:
+        assert anyio.run(main, server.url) == 7
+        assert sum(Decimal(charge["amount"]) for charge in server.charges()) == Decimal("2.45")
+
+
+# ── no paid path goes around it ──
+
+PAID = {"submit", "generate", "generate_many", "create_resource", "resubmit"}
+FREE = {
+    "abandon", "account", "aclose", "attach", "cancel", "deductions", "delete_resource",
+    "findings", "job", "jobs", "list_prices", "read_callback", "resources", "resume",
+    "settle_costs", "verify", "wait",
+}  # fmt: skip
+
+
+def _is_async(member: Any) -> bool:
+    return inspect.iscoroutinefunction(member) or inspect.isasyncgenfunction(member)
+
+
+def test_every_method_is_known_to_pay_or_not() -> None:
+    """A new one has to be put into one of the two lists, and into the walk if it pays."""
+    found = {name for name, _ in inspect.getmembers(Provider, _is_async) if name[0] != "_"}
+    assert found == PAID | FREE
+
+
+async def _lost(provider: Provider) -> str:
+    """Return a job whose outcome is unknown."""
+    with pytest.raises(SubmissionUnknown) as caught:
+        await provider.submit(GenerationRequest("lost", model="kling-v2.6-pro-text"))
+    return str(caught.value.job_id)
+
+
+def test_no_paid_path_goes_around_the_budget(server: SandboxServer, settings: Settings) -> None:
+    """One by one, with nothing left: refused, and nothing is sent."""
+    talk = GenerationRequest(
+        model="kling-lipsync",
+        parameters={"text": "Good morning.", "voice": "girlfriend_1_speech02"},
+        reference_assets=[Asset("https://example.com/clip.mp4?seconds=5", role="video")],
+    )
+    sample = [Asset("https://example.com/voice.mp3?seconds=10", role="audio")]
+
+    async def work(provider: Provider) -> None:
+        for request in (LAKE, talk):
+            for call in (provider.submit, provider.generate):
+                for options in ({}, {"retry": True}, {"reuse": True}, {"strict": False}):
+                    with pytest.raises(BudgetExceeded):
+                        await call(request, **options)
+        async for outcome in provider.generate_many([LAKE, talk]):
+            assert isinstance(outcome.error, BudgetExceeded)
+        with pytest.raises(BudgetExceeded):
+            await provider.create_resource("voice", "narrator", reference_assets=sample)
+
+    none = limited(settings, daily_budget="0", submit_patience=0.0)
+    run(work, server, none)
+    assert server.requests(**KLING_POST) == []
+
+
+def test_sending_again_needs_room_too(server: SandboxServer, settings: Settings) -> None:
+    """The lost job keeps its reserve; its child may be one too many on the day it is made."""
+    hasty = limited(settings, submit_patience=0.0)
+
+    async def lose(provider: Provider) -> str:
+        server.fail("drop_before_accept", method="POST", path="/fal/queue")
+        return await _lost(provider)
+
+    job_id = run(lose, server, hasty, "fal")
+    with pytest.raises(BudgetExceeded):
+        run(lambda p: p.resubmit(job_id), server, limited(hasty, daily_budget="0.2"), "fal")
+    job = run(lambda p: p.job(job_id), server, hasty, "fal")
+    assert job.state.value == "unknown", "it stays as it was"
+
+    async def again(provider: Provider) -> None:
+        await provider.wait(await provider.resubmit(job_id))
+
+    run(again, server, limited(hasty, daily_budget="0.7"), "fal")
+    assert posts(server) == 1
+
+
+# ── reading them ──
+
+
+def test_limits_are_read_as_they_are_written() -> None:
+    """And a mistake is named."""
+    assert parse_limits("spring=50, winter=200 CNY") == {
+        "spring": Money(Decimal(50)),
+        "winter": Money(Decimal(200), "CNY"),
+    }
+    for wrong in ("spring", "=5", "spring=much"):
+        with pytest.raises(ValueError, match=r"is not"):
+            parse_limits(wrong)
+    rates = parse_rates("CNY:USD=0.14@2026-11-20, EUR:USD=1.10@2026-11-20")
+    assert rates.convert(Money(Decimal(100), "CNY"), "USD") == Money(Decimal("14.00"))
+    assert rates.convert(Money(Decimal(14), "USD"), "CNY") == Money(Decimal(100), "CNY")
+    assert rates.convert(Money(Decimal(1), "GBP"), "USD") is None
+    assert rates.common(Money(Decimal(100), "CNY")).currency == "USD"
+    assert "2026-11-20" in str(rates.rates[0])
+    for wrong in ("CNY=0.14", "CNY:USD=0@2026-11-20", "CNY:USD=0.1@2026-13-01"):
+        with pytest.raises(ValueError, match=r"."):
+            parse_rates(wrong)
+
+
+def test_tags_are_words() -> None:
+    """One or several, short, printable; anything else is a mistake."""
+    assert GenerationRequest("x", tags="one").tags == ("one",)
+    for wrong in (["a" * 65], [""], ["a\nb"], [" a"], [1]):
+        with pytest.raises(RequestError, match="tags"):
+            GenerationRequest("x", tags=wrong)  # type: ignore[arg-type]
+
+
+def test_a_limit_says_what_it_is() -> None:
+    """In messages."""
+    money = Money(Decimal(5))
+    told = [str(Limit(scope, "spring", money, "x")) for scope in spending.SCOPES]
+    assert told == [
+        "the budget of a job of USD 5.00",
+        "the budget of run spring of USD 5.00",
+        "the daily budget of USD 5.00",
+        "the budget of tag spring of USD 5.00",
+    ]
+    assert Budgets("live", "run").limits == ()
+    with pytest.raises(OnetakeError, match="budget"):
+        get_provider("kling", budget="much")
