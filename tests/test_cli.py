@@ -131,7 +131,7 @@ T2V = ["-m", "kling-v2.6-pro-text"]
         (["-p", "kling", *T2V, "--zzz"], {}, 2, "--zzz"),
         (["-p", "kling", *T2V, "--timeout", "-1"], {}, 2, "--timeout"),
         (["-p", "kling", *T2V, "--param", "a=1", "--param", "a.b=2"], {}, 2, "--param"),
-        (["-p", "kling", *T2V, "--max-cost", "NaN"], {}, 2, "max_cost"),
+        (["-p", "kling", *T2V, "--max-cost", "NaN"], {}, 2, "--max-cost"),
         ([], {}, 2, "-m"),
     ],
 )
@@ -274,21 +274,13 @@ def test_compare_and_estimate_in_json() -> None:
     shown = json.loads(onetake("compare", "a lake", *arguments, "--audio", "off", "--json").stdout)
     assert len(shown["offers"]) >= 8
     keys = [
-        "provider",
-        "model",
-        "expected",
-        "low",
-        "high",
-        "per_second",
-        "units",
-        "currency",
-        "checked_on",
-        "source",
-        "confidence",
-        "reason",
-        "hash",
-    ]
+        "provider", "model", "expected", "low", "high", "per_second", "per_output_second", "units",
+        "seconds", "currency", "basis", "row", "as_of", "checked_on", "stale", "source",
+        "confidence", "reason", "hash", "per_minute", "resolution", "sound", "typical_seconds",
+        "least_purchase", "notes", "differs",
+    ]  # fmt: skip
     assert list(shown["offers"][0]) == keys
+    assert list(shown) == ["offers", "nearest", "unavailable"]
     for offer in shown["offers"]:
         assert isinstance(offer["expected"], str) or offer["reason"]
     estimate = json.loads(onetake("estimate", "-p", "fal", *T2V, "--json").stdout)

@@ -255,7 +255,7 @@ def test_a_search_that_is_too_long_proves_nothing(
     monkeypatch.setattr(driver, "LISTED_PAGES", 1)
     real = platform.listing_query
     short = {"limit": "1"}
-    monkeypatch.setattr(platform, "listing_query", lambda lost, cursor: real(lost, cursor) | short)
+    monkeypatch.setattr(platform, "listing_query", lambda lost: real(lost) | short)
 
     async def work(provider: Provider) -> None:
         for _ in range(2):

@@ -229,6 +229,7 @@ class Deduction:
         amount: in ``unit``.
         unit: ``units``, or a currency.
         source: which pack or balance.
+        pack: kind of units, as the price book calls it; None for money.
         detail: everything else that the vendor tells.
     """
 
@@ -239,6 +240,7 @@ class Deduction:
     unit: str
     source: str
     detail: Mapping[str, Any] = field(default_factory=dict)
+    pack: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

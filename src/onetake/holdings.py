@@ -8,8 +8,15 @@ from collections.abc import Iterator, Sequence
 from onetake import plugins
 from onetake.catalog import Catalog, ModelCard
 from onetake.driver import Balance, Deduction, ListPrice, Resource
+from onetake.engine.journal import Overtaken
+from onetake.engine.outcomes import actual
+from onetake.engine.run import Engine
 from onetake.errors import RequestError
+from onetake.job import Job
 from onetake.jobs import Jobs
+from onetake.ledger import reporting, store
+from onetake.ledger.records import JobRecord
+from onetake.pricing.actuals import booked
 
 KINDS = ("voice", "element")
 DAY = 86_400.0
@@ -37,6 +44,42 @@ class Holdings(Jobs):
         now = self._clock.now()
         async with self._engine() as engine:
             return await engine.driver.deductions(now - days * DAY, now)
+
+    async def settle_costs(self, *, days: float = 30.0) -> list[Job]:
+        """Take what the vendor's books say of the last days into the ledger.
+
+        Most vendors say with the result what a job cost; the books have it for the others, and
+        the last word on what was discounted or billed after a failure.
+
+        Returns:
+            The jobs whose cost was not known before, or was another.
+        """
+        rows: dict[str, list[Deduction]] = {}
+        for row in await self.deductions(days=days):
+            rows.setdefault(row.task_id, []).append(row)
+        async with self._engine() as engine:
+            records = await self._ledger.run(
+                lambda connection: reporting.with_tasks(
+                    connection, store.account_id(connection, self.account_key), rows
+                )
+            )
+            changed = [await self._book(engine, job, rows[str(job.task_id)]) for job in records]
+        return [record.job() for record in changed if record is not None]
+
+    async def _book(
+        self, engine: Engine, record: JobRecord, rows: Sequence[Deduction]
+    ) -> JobRecord | None:
+        terms = self._workshop.terms(self._clock.now())
+        charge = booked(rows, record.estimate or {}, self.card, terms)
+        if charge is None:
+            return None
+        told, before = actual(charge), record.actual or {}
+        if all(before.get(name) == told[name] for name in ("amount", "currency")):
+            return None
+        with contextlib.suppress(Overtaken):  # it is under way: what it costs comes with its end
+            kept = {**told, "units": told["units"] or before.get("units"), "source": "books"}
+            return await engine.journal.move(record, "settled", any_owner=True, actual=kept)
+        return None
 
     async def list_prices(self, models: Sequence[str]) -> Sequence[ListPrice]:
         """Return what the vendor's own price list says of models today.

@@ -148,6 +148,7 @@ class Provider:
     findings = _blocking(original.Provider.findings)
     list_prices = _blocking(original.Provider.list_prices)
     deductions = _blocking(original.Provider.deductions)
+    settle_costs = _blocking(original.Provider.settle_costs)
     resources = _blocking(original.Provider.resources)
     create_resource = _blocking(original.Provider.create_resource)
     delete_resource = _blocking(original.Provider.delete_resource)

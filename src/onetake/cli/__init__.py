@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from onetake.cli import account, doctor, generate, jobs, models, prices, sandbox
+from onetake.cli import (
+    account,
+    budget,
+    compare,
+    doctor,
+    generate,
+    jobs,
+    models,
+    prices,
+    report,
+    sandbox,
+)
 
 app = typer.Typer(
     name="onetake",
@@ -38,11 +49,15 @@ def program(
 
 
 app.command("generate")(generate.generate)
+jobs.app.command("bill")(account.bill)
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.command("providers")(models.providers)
 app.command("estimate")(prices.estimate)
-app.command("compare")(prices.compare)
+app.command("compare")(compare.compare)
+app.add_typer(prices.app, name="prices")
+app.command("report")(report.report)
+app.add_typer(budget.app, name="budget")
 app.add_typer(sandbox.app, name="sandbox")
 app.command("account")(account.account)
 app.add_typer(account.app, name="resources")

@@ -158,6 +158,29 @@ def delete_resource(
     return _asked(provider, region, sandbox, ask, show, as_json)
 
 
+def bill(
+    provider: Named,
+    days: Annotated[int, typer.Option(min=1, help="How far back.")] = 30,
+    region: options.Region = None,
+    sandbox: options.Sandbox = False,
+    as_json: options.Json = False,
+) -> int:
+    """Take what the vendor's own books say of jobs into the ledger; costs nothing."""
+
+    async def ask(vendor: Provider) -> list[dict[str, Any]]:
+        return [job.to_json() for job in await vendor.settle_costs(days=days)]
+
+    def show(found: list[dict[str, Any]]) -> None:
+        columns = ("job", "model", "currency", "amount")
+        rows = [
+            (job["job_id"], job["model"], job["actual"]["currency"], job["actual"]["amount"])
+            for job in found
+        ]
+        output.table(columns, rows)
+
+    return _asked(provider, region, sandbox, ask, show, as_json)
+
+
 def _asked(
     name: str,
     region: str | None,

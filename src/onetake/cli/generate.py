@@ -47,6 +47,7 @@ def generate(
     retry: Annotated[
         bool, typer.Option("--retry", help="Start anew if the key's job failed.")
     ] = False,
+    tag: options.Tags = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Return as soon as the vendor has accepted it.")
     ] = False,
@@ -69,6 +70,7 @@ def generate(
             assets=asset,
             params=param,
             key=key,
+            tags=tag,
             negative_prompt=negative_prompt,
             duration=duration,
             aspect_ratio=aspect_ratio,
@@ -82,7 +84,7 @@ def generate(
             region=region,
             sandbox=options.sandbox_argument(sandbox),
         )
-        arguments = {"max_cost": _money(max_cost), "reuse": reuse, "retry": retry}
+        arguments = {"max_cost": _limit(max_cost), "reuse": reuse, "retry": retry}
         interrupt.run(run.work, chosen, request, arguments, None if no_wait else timeout, no_wait)
     except KeyboardInterrupt:
         return run.interrupted()
@@ -174,15 +176,10 @@ def failure(error: Exception, job: Job | None) -> dict[str, Any]:
     return record
 
 
-def _money(text: str | None) -> Any:
-    from decimal import Decimal, InvalidOperation
+def _limit(text: str | None) -> Any:
+    from onetake.pricing.budget import amount_of
 
-    if text is None:
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        raise RequestError(f"--max-cost: {text!r} is not an amount such as 0.50.") from None
+    return None if text is None else amount_of("--max-cost", text)
 
 
 def check_target(out: Path | None, overwrite: bool) -> None:

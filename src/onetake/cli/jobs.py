@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from onetake.cli import generate, options, output
+from onetake.cli.ledger import ask
 from onetake.errors import ConfigurationError, OnetakeError, RequestError
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from onetake.job import Job
     from onetake.ledger.records import Account, JobRecord
     from onetake.provider import Provider
@@ -40,7 +39,7 @@ def list_jobs(
     """List jobs, newest first."""
     from onetake.ledger import store
 
-    records = _ask(lambda connection: store.listed(connection, open_only=open_only, limit=limit))
+    records = ask(lambda connection: store.listed(connection, open_only=open_only, limit=limit))
     if as_json:
         output.print_json([record.job().to_json() for record in records])
         return
@@ -78,7 +77,7 @@ def show(job_id: JobId, as_json: options.Json = False) -> None:
     for name, value in facts:
         if value is not None:
             output.say(f"{name:9} {value}")
-    history = _ask(lambda connection: store.history(connection, record.id))
+    history = ask(lambda connection: store.history(connection, record.id))
     for event in history:
         output.say(f"{_when(event['at'])}  {event['event']}")
 
@@ -164,7 +163,7 @@ def resume(
         return wait(job_id, None, out, overwrite, as_json)
     if not everything:
         raise RequestError("ID: name a job, or say --all.")
-    records = _ask(lambda connection: store.listed(connection, open_only=True))
+    records = ask(lambda connection: store.listed(connection, open_only=True))
     codes = [_resume_account(account) for account in sorted({r.account for r in records}, key=str)]
     ended = [_find(record.id).job() for record in records]
     if as_json:
@@ -348,23 +347,10 @@ def _settled(job: Job, as_json: bool, what: str) -> int:
     return output.DONE
 
 
-def _ask(question: Callable[[sa.Connection], T]) -> T:
-    """Ask the ledger something, without an event loop."""
-    from onetake.ledger.store import Ledger
-    from onetake.settings import load_settings
-
-    settings = load_settings()
-    ledger = Ledger(settings.ledger_url, settings.ledger_timeout)
-    try:
-        return ledger.run_blocking(question)
-    finally:
-        ledger.close()
-
-
 def _find(job_id: str) -> JobRecord:
     from onetake.ledger import store
 
-    return _ask(lambda connection: store.find(connection, job_id))
+    return ask(lambda connection: store.find(connection, job_id))
 
 
 def _when(seconds: float) -> str:

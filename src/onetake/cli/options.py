@@ -36,6 +36,9 @@ Params = Annotated[
     list[str] | None,
     typer.Option("--param", metavar="K=V", help="Any other parameter; repeatable."),
 ]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", help="For reports and budgets; repeatable.")
+]
 Region = Annotated[str | None, typer.Option(help="Provider region, such as cn.")]
 Sandbox = Annotated[bool, typer.Option("--sandbox", help="Use the offline sandbox; costs nothing.")]
 Out = Annotated[Path | None, typer.Option("-o", "--output", help="Copy the result here.")]
@@ -53,6 +56,7 @@ def build_request(
     assets: list[str] | None = None,
     params: list[str] | None = None,
     key: str | None = None,
+    tags: list[str] | None = None,
     negative_prompt: str | None = None,
     **named: Any,
 ) -> GenerationRequest:
@@ -68,6 +72,7 @@ def build_request(
         reference_assets=[parse_asset(item) for item in assets or []],
         negative_prompt=negative_prompt,
         key=key,
+        tags=tags or (),
     )
 
 

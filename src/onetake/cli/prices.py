@@ -1,25 +1,37 @@
-"""``onetake estimate`` and ``onetake compare``. They need no key, network or SDK."""
+"""``onetake estimate`` and ``onetake prices``: what a request will cost, and where that stands."""
 
 from __future__ import annotations
 
-import enum
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from onetake.cli import options, output
+from onetake.cli import formats, options, output
+from onetake.errors import ConfigurationError, OnetakeError
 
 if TYPE_CHECKING:
-    from onetake.pricing.compare import Comparison, Offer
-    from onetake.pricing.estimate import CostEstimate
+    from onetake.driver import ListPrice
+    from onetake.pricing.estimate import CostEstimate, Terms
+    from onetake.pricing.listing import Difference
+    from onetake.reports.tables import Table
+
+Providers = Annotated[
+    list[str] | None, typer.Option("-p", "--provider", help="Only these; repeatable.")
+]
+app = typer.Typer(
+    help="The price book: list it, compare it with a vendor's own list, its schema.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
-class Format(enum.StrEnum):
-    """How to print a comparison."""
+def _terms(region: str | None) -> Terms:
+    from onetake.pricing.estimate import Terms
+    from onetake.settings import load_settings
 
-    TABLE = "table"
-    JSON = "json"
+    settings = load_settings()
+    return Terms(region, None, settings.prices, settings.price_age)
 
 
 def estimate(
@@ -39,11 +51,10 @@ def estimate(
     """Say what a request will cost, and where the price comes from."""
     from onetake import plugins
     from onetake.fitting import fit
-    from onetake.pricing.estimate import estimate as price_of
+    from onetake.pricing.estimate import estimate_chain
 
     name = options.choose_provider(provider, model)
-    card = plugins.provider_card(name)
-    card.host(region)
+    plugins.provider_card(name).host(region)
     request = options.build_request(
         prompt or "…",
         model=model or "",
@@ -55,8 +66,9 @@ def estimate(
         mode=mode,
         audio=audio,
     )
-    fitted = fit(request, plugins.catalog(name), load_assets=False)
-    price = price_of(fitted, card, region=region)
+    catalog = plugins.catalog(name)
+    fitted = fit(request, catalog, load_assets=False)
+    price = estimate_chain(fitted, catalog, _terms(region))
     if as_json:
         output.print_json(price.to_json())
     else:
@@ -66,92 +78,112 @@ def estimate(
 def _print_estimate(price: CostEstimate) -> None:
     if price.expected is None:
         output.say(f"{price.provider} {price.model}: unknown: {price.reason}.")
-        return
-    per_second = "" if price.per_second is None else f", {_plain(price.per_second)} per second"
-    output.say(
-        f"{price.provider} {price.model}: {price.currency} {_plain(price.expected)}{per_second}"
-    )
-    output.say(f"source: {price.source}; read {price.checked_on}; confidence {price.confidence}")
-
-
-def compare(
-    prompt: options.Prompt = "",
-    provider: Annotated[
-        list[str] | None, typer.Option("-p", "--provider", help="Only these; repeatable.")
-    ] = None,
-    model: options.Model = None,
-    task: Annotated[str | None, typer.Option(help="Such as image-to-video.")] = None,
-    asset: options.Assets = None,
-    duration: options.Duration = None,
-    aspect_ratio: options.AspectRatio = None,
-    resolution: options.Resolution = None,
-    mode: options.Mode = None,
-    audio: options.Audio = None,
-    param: options.Params = None,
-    region: options.Region = None,
-    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TABLE,
-    as_json: options.Json = False,
-) -> None:
-    """Compare what the same shot costs at every provider."""
-    from onetake.pricing.compare import compare as compare_prices
-
-    request = options.build_request(
-        prompt or "…",
-        model=model or "",
-        generation_type=task or (None if model or asset else "text-to-video"),
-        assets=asset,
-        params=param,
-        duration=duration,
-        aspect_ratio=aspect_ratio,
-        resolution=resolution,
-        mode=mode,
-        audio=audio,
-    )
-    found = compare_prices(request, provider or None, region=region)
-    if as_json or form is Format.JSON:
-        output.print_json(found.to_json())
+        if price.low is not None and price.high is not None:
+            output.say(f"between {price.currency} {_plain(price.low)} and {_plain(price.high)}")
     else:
-        print_comparison(found)
-
-
-def print_comparison(found: Comparison) -> None:
-    """Print a comparison as a table, and why the rest cannot do it."""
-    columns = (
-        "provider",
-        "model",
-        "resolution",
-        "sound",
-        "$/second",
-        "$/job",
-        "currency",
-        "read",
-        "source",
-    )
-    output.table(columns, [_row(offer) for offer in found.offers])
-    for item in found.unavailable:
-        output.hint(f"not {item.provider} {item.model}: {item.reason}")
-
-
-def _row(offer: Offer) -> tuple[str | None, ...]:
-    price = offer.estimate
-    if price.expected is None:
-        unknown = f"unknown: {price.reason}"
-        shown = (price.provider, price.model, offer.card.resolution, offer.sound)
-        return (*shown, None, None, None, None, unknown)
-    return (
-        price.provider,
-        price.model,
-        offer.card.resolution,
-        offer.sound,
-        None if price.per_second is None else _plain(price.per_second),
-        _plain(price.expected),
-        price.currency,
-        price.checked_on,
-        price.source,
-    )
+        second = price.per_second if price.per_output_second is None else price.per_output_second
+        per_second = "" if second is None else f", {_plain(second)} per second"
+        output.say(
+            f"{price.provider} {price.model}: {price.currency} {_plain(price.expected)}{per_second}"
+        )
+        if price.low != price.high and price.low is not None and price.high is not None:
+            output.say(f"between {_plain(price.low)} and {_plain(price.high)}: sources differ")
+    if price.basis is not None:
+        output.say(f"basis: {price.basis}")
+        output.say(f"row {price.why}")
+        stale = "; it was read long ago and may have changed" if price.stale else ""
+        output.say(
+            f"source: {price.source}; read {price.checked_on}; confidence {price.confidence}{stale}"
+        )
 
 
 def _plain(amount: Decimal) -> str:
     from onetake.money import plain
 
     return plain(amount)
+
+
+@app.command("list")
+def list_prices(
+    provider: Providers = None,
+    form: formats.Form = None,
+    out: formats.Out = None,
+    as_json: options.Json = False,
+) -> None:
+    """List every price row, with its source, its age and what other sources say."""
+    from onetake import plugins
+    from onetake.reports.prices import book_tables
+
+    terms = _terms(None)
+    names = provider or sorted(plugins.registry().cards)
+    tables: list[Table] = []
+    record: dict[str, Any] = {}
+    for name in names:
+        book = terms.book(plugins.provider_card(name))
+        tables += book_tables(name, book, terms)
+        record[name] = book.model_dump(mode="json", exclude_none=True)
+    facts = [f"As known on {terms.day}."]
+    report = formats.Report("The price book", facts, tables, [], record)
+    formats.show(report, form, out, as_json=as_json)
+
+
+@app.command()
+def check(
+    provider: Annotated[str, typer.Option("-p", "--provider", help="Whose list.")] = "fal",
+    sandbox: options.Sandbox = False,
+    form: formats.Form = None,
+    out: formats.Out = None,
+    as_json: options.Json = False,
+) -> int:
+    """Compare the price book with the vendor's own list of today; needs a key, costs nothing.
+
+    Ends with 1 where they differ.
+    """
+    import anyio
+
+    from onetake import plugins
+    from onetake.opening import get_provider
+    from onetake.pricing.listing import differences
+    from onetake.reports.prices import difference_table
+
+    catalog = plugins.catalog(provider)
+    models = [card.name for card in catalog.cards if card.status != "discontinued"]
+
+    async def ask() -> list[ListPrice]:
+        chosen = get_provider(provider, sandbox=options.sandbox_argument(sandbox))
+        async with chosen as vendor:
+            return list(await vendor.list_prices(models))
+
+    try:
+        listed = anyio.run(ask)
+    except NotImplementedError:
+        return _no_list(provider)
+    except (OnetakeError, ConfigurationError) as error:
+        output.complain(error)
+        return output.exit_code(error)
+    terms = _terms(None)
+    found: list[Difference] = differences(catalog, terms.book(catalog.provider), listed, terms.day)
+    record = [item.to_json() for item in found]
+    facts = [f"{len(listed)} prices read, {len(found)} differ or are missing."]
+    report = formats.Report(
+        f"Prices of {provider}", facts, [difference_table(found)], [], {"differences": record}
+    )
+    formats.show(report, form, out, as_json=as_json)
+    return output.FAILED if any(item.is_drift for item in found) else output.DONE
+
+
+def _no_list(provider: str) -> int:
+    output.complain(OnetakeError(f"{provider} has no price list that can be asked."))
+    return output.USAGE
+
+
+@app.command()
+def schema(
+    own: Annotated[
+        bool, typer.Option("--own", help="Of your own price file (ONETAKE_PRICES) instead.")
+    ] = False,
+) -> None:
+    """Print the JSON Schema of price files, for editors."""
+    from onetake.pricing import price_book
+
+    output.print_json(price_book.own_schema() if own else price_book.schema())

@@ -373,5 +373,5 @@ def _reading() -> Iterator[None]:
         yield
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ProviderUnavailable(
-            f"fal's platform answered something unreadable ({error!r}).", provider="fal"
+            f"an answer of fal's platform could not be read ({error!r}).", provider="fal"
         ) from error

@@ -5,6 +5,7 @@ Facts: vendor pages of 2026-09-20.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -67,7 +68,9 @@ async def _all(ask: Ask, path: str, span: Mapping[str, Any]) -> list[Mapping[str
 
 
 def _from_pack(row: Mapping[str, Any]) -> Deduction:
-    return _deduction(row, "units", str(row.get("product_type", "")))
+    product = str(row.get("product_type", ""))
+    deduction = _deduction(row, "units", product)
+    return dataclasses.replace(deduction, pack=product.replace("_", "-") or None)
 
 
 def _from_balance(row: Mapping[str, Any]) -> Deduction:

@@ -1,0 +1,1 @@
+"""Reports that people show to others: comparisons, and what was spent."""

@@ -1,0 +1,153 @@
+"""Comparisons and storyboards as tables and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from onetake.pricing.compare import Comparison, Offer
+from onetake.pricing.estimate import CostEstimate
+from onetake.pricing.storyboard import Storyboard, Total
+from onetake.reports.page import Chart
+from onetake.reports.tables import Cell, Table
+
+_OFFER = (
+    "provider", "model", "resolution", "sound", "seconds", "per second", "per minute", "per job",
+    "currency", "typical wait", "least purchase", "price of", "confidence", "source",
+)  # fmt: skip
+
+
+def comparison_tables(found: Comparison) -> list[Table]:
+    """Return offers, near offers, and what cannot be had."""
+    tables = [Table("Offers", _OFFER, tuple(map(_offer, found.offers)), _NOTE)]
+    if found.nearest:
+        rows = tuple(
+            (*_offer(offer)[:2], ", ".join(offer.differs), *_offer(offer)[4:9])
+            for offer in found.nearest
+        )
+        columns = ("provider", "model", "differs", *_OFFER[4:9])
+        tables.append(Table("Near to it, but not the same", columns, rows))
+    if found.unavailable:
+        rows = tuple((item.provider, item.model, item.reason) for item in found.unavailable)
+        tables.append(Table("Not to be had", ("provider", "model", "why not"), rows))
+    return tables
+
+
+_NOTE = (
+    "Least purchase: the smallest pack whose price is known, where the vendor sells packs. "
+    "Typical wait: seconds. An unknown price is shown as –, with its reason as the source."
+)
+
+
+def _offer(offer: Offer) -> tuple[Cell, ...]:
+    price, least = offer.estimate, offer.least_purchase
+    return (
+        price.provider,
+        price.model,
+        offer.resolution,
+        offer.sound,
+        price.seconds,
+        offer.per_second,
+        offer.per_minute,
+        price.expected,
+        price.currency,
+        f"{offer.card.typical_seconds:g} s",
+        None if least is None else f"{least.currency} {least.price} ({least.confidence})",
+        read_on(price),
+        price.confidence,
+        price.source if price.expected is not None else f"unknown: {price.reason}",
+    )
+
+
+def read_on(price: CostEstimate) -> str | None:
+    """Return the day on which a price was read, and whether that is long ago."""
+    return f"{price.checked_on}, stale" if price.stale else price.checked_on
+
+
+def comparison_charts(found: Comparison) -> list[Chart]:
+    """Return the price of a second of each offer; one chart per currency."""
+    return [
+        _bars(f"Price of a second, {currency}", offers)
+        for currency, offers in _by_currency(found.offers).items()
+    ]
+
+
+def _by_currency(offers: Sequence[Offer]) -> dict[str, list[Offer]]:
+    found: dict[str, list[Offer]] = {}
+    for offer in offers:
+        if offer.per_second is not None:
+            found.setdefault(offer.estimate.currency, []).append(offer)
+    return found
+
+
+def _bars(title: str, offers: Sequence[Offer]) -> Chart:
+    names = dict.fromkeys(offer.estimate.provider for offer in offers)
+    series = {
+        name: [offer.per_second if offer.estimate.provider == name else None for offer in offers]
+        for name in names
+    }
+    labels = [f"{offer.estimate.provider} {offer.estimate.model}" for offer in offers]
+    return Chart(title, labels, series)
+
+
+_CHOSEN = ("provider", "model", "seconds", "per second", "per job", "currency")
+_TOTAL = ("way", "all shots", "currency", "seconds", "per second", "models", "why not")
+
+
+def storyboard_tables(found: Storyboard) -> list[Table]:
+    """Return the totals of all ways, then the cheapest offer for each shot."""
+    shots = [
+        (number, (shot.prompt or "…")[:60], *_chosen(found.mix.offers[number - 1]))
+        for number, shot in enumerate(found.shots, start=1)
+    ]
+    columns = ("shot", "prompt", *_CHOSEN)
+    return [
+        Table("The whole storyboard", _TOTAL, (_total(found.mix), *map(_total, found.providers))),
+        Table("With one model for all shots", _TOTAL, tuple(map(_total, found.routes))),
+        Table("The cheapest offer for each shot", columns, tuple(shots)),
+    ]
+
+
+def _total(total: Total) -> tuple[Cell, ...]:
+    names = dict.fromkeys(
+        f"{offer.estimate.provider} {offer.estimate.model}" for offer in total.offers if offer
+    )
+    told = ", ".join(names)
+    return (
+        total.name,
+        total.expected,
+        total.currency,
+        total.seconds,
+        total.per_second,
+        told,
+        total.reason,
+    )
+
+
+def _chosen(offer: Offer | None) -> tuple[Cell, ...]:
+    if offer is None:
+        return (None,) * len(_CHOSEN)
+    price = offer.estimate
+    return (
+        price.provider,
+        price.model,
+        price.seconds,
+        offer.per_second,
+        price.expected,
+        price.currency,
+    )
+
+
+def storyboard_charts(found: Storyboard) -> list[Chart]:
+    """Return what all shots cost on each way."""
+    charts = []
+    for title, totals in (
+        ("The whole storyboard", (found.mix, *found.providers)),
+        ("With one model for all shots", found.routes),
+    ):
+        known = [total for total in totals if total.expected is not None]
+        for currency in dict.fromkeys(total.currency for total in known):
+            some = [total for total in known if total.currency == currency]
+            values = {currency: [total.expected for total in some]}
+            names = [total.name for total in some]
+            charts.append(Chart(f"{title}, {currency}", names, values))
+    return charts

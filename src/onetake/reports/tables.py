@@ -1,0 +1,118 @@
+"""Tables as plain text, Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from onetake.money import plain
+
+Cell = str | int | Decimal | None
+NOTHING = "–"
+SECONDS = "seconds"
+"""The column of decimals that are no money."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns.
+
+    Attributes:
+        title: what it shows.
+        columns: names; those of amounts of money end with the unit, such as ``USD/second``.
+        rows: cells; None is an unknown, and shown as such, never as zero.
+        note: a sentence below it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+    def shown(self) -> list[list[str]]:
+        """Return the cells as people read them."""
+        return [
+            [_shown(cell, column) for cell, column in zip(row, self.columns, strict=True)]
+            for row in self.rows
+        ]
+
+
+def _shown(cell: Cell, column: str) -> str:
+    if cell is None:
+        return NOTHING
+    if not isinstance(cell, Decimal):
+        return str(cell)
+    return f"{round(float(cell), 2):g}" if column == SECONDS else plain(cell)
+
+
+def markdown(tables: Iterable[Table]) -> str:
+    """Write tables as Markdown."""
+    return "\n".join(_markdown(table) for table in tables)
+
+
+def _markdown(table: Table) -> str:
+    lines = [f"## {table.title}", "", _row(table.columns), _row(["---"] * len(table.columns))]
+    lines += [_row(row) for row in table.shown()]
+    lines += ["", table.note, ""] if table.note else [""]
+    return "\n".join(lines)
+
+
+def _row(cells: Sequence[str]) -> str:
+    safe = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    return f"| {' | '.join(safe)} |"
+
+
+def as_csv(tables: Sequence[Table]) -> str:
+    """Write tables as CSV, the title in the first column; amounts as exact decimals.
+
+    Text that a spreadsheet would take for a formula gets a quote in front.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    for number, table in enumerate(tables):
+        if number:
+            writer.writerow([])
+        writer.writerow(["table", *table.columns])
+        writer.writerows([table.title, *map(_exact, row)] for row in table.rows)
+    return file.getvalue()
+
+
+def _exact(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, str):
+        return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return f"{cell.normalize():f}" if isinstance(cell, Decimal) else str(cell)
+
+
+def as_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
+    """Return tables as plain JSON; amounts as decimal strings."""
+    return [
+        {
+            "title": table.title,
+            "rows": [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows],
+            "note": table.note,
+        }
+        for table in tables
+    ]
+
+
+def _plain(cell: Cell) -> str | int | None:
+    return f"{cell.normalize():f}" if isinstance(cell, Decimal) else cell
+
+
+def as_text(table: Table) -> str:
+    """Write a table as aligned plain text."""
+    rows = [list(table.columns), *table.shown()]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(table.columns))]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([table.title, *lines, *([table.note] if table.note else []), ""])
