@@ -44,7 +44,9 @@ _WHERE = {
     "SubmissionUnknown": "errors",
     "UnknownModel": "errors",
     "UnsupportedParameter": "errors",
+    "Storyboard": "pricing.storyboard",
     "compare": "pricing.compare",
+    "compare_shots": "pricing.storyboard",
     "get_provider": "opening",
     "open_job": "opening",
 }
@@ -80,6 +82,8 @@ if TYPE_CHECKING:
     from onetake.opening import open_job as open_job
     from onetake.pricing.compare import Comparison as Comparison
     from onetake.pricing.compare import compare as compare
+    from onetake.pricing.storyboard import Storyboard as Storyboard
+    from onetake.pricing.storyboard import compare_shots as compare_shots
     from onetake.pricing.estimate import CostEstimate as CostEstimate
     from onetake.provider import Provider as Provider
     from onetake.request import GenerationRequest as GenerationRequest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,25 @@ def test_a_killed_process_gives_its_slots_back(tmp_path: Path) -> None:
             assert json.loads(out)["state"] == "delivered", err
         assert len(server.charges()) == 2
         assert Path(json.loads(out)["artifacts"][0]["path"]).is_file()
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize(("ledger", "count"), [("sqlite", 100), ("postgres", 80)])
+def test_a_hundred_processes_do_not_overshoot_a_budget(
+    tmp_path: Path, ledger: str, count: int, request: pytest.FixtureRequest
+) -> None:
+    """All send at the same moment; there is room for seven, and seven are charged.
+
+    Eighty on PostgreSQL, which lets no more than a hundred connections in.
+    """
+    with sandbox_server(seconds_per_job=0.0, concurrency=1000) as server:
+        limits = {"ONETAKE_DAILY_BUDGET": "2.50", "ONETAKE_LEDGER_TIMEOUT": "120"}
+        home = Home.on(ledger, tmp_path / "home", server, request, **limits)
+        script = Path(__file__).parent / "spender.py"
+        with home.start_script(script, MODEL, str(count)) as parent:
+            out, err = parent.communicate(timeout=180)
+        codes = json.loads(out)
+        assert sorted(codes) == [0] * 7 + [4] * (count - 7), err
+        charged = sum(Decimal(charge["amount"]) for charge in server.charges())
+        assert charged == Decimal("2.45")

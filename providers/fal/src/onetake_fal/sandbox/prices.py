@@ -20,6 +20,8 @@ def bill(endpoint: str, body: Mapping[str, Any], work: Work) -> tuple[Decimal | 
     if "usd" not in row:
         return None, None
     units = _units(str(row["unit"]), work)
+    if _is_guided(body, row):
+        units *= 2  # input and output seconds, twice the output's at least
     return _rate(endpoint, body, row) * units, f"{units.normalize():f}"
 
 
@@ -39,6 +41,11 @@ def _exactly(seconds: float) -> Decimal:
     return Decimal(str(round(seconds, 3)))
 
 
+def _is_guided(body: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """A video among the inputs has a price of its own at some endpoints."""
+    return bool(body.get("video_url")) and "video_input_720p" in row.get("tiers", {})
+
+
 def _rate(endpoint: str, body: Mapping[str, Any], row: Mapping[str, Any]) -> Decimal:
     tiers = row.get("tiers", {})
     if "audio_on" in tiers:
@@ -49,6 +56,5 @@ def _rate(endpoint: str, body: Mapping[str, Any], row: Mapping[str, Any]) -> Dec
         return Decimal(tiers["audio_on"])
     asked = str(schema.value(endpoint, body, "resolution"))
     if asked in tiers:
-        guided = f"video_input_{asked}"
-        return Decimal(tiers[guided if body.get("video_url") and guided in tiers else asked])
+        return Decimal(tiers[f"video_input_{asked}" if _is_guided(body, row) else asked])
     return Decimal(row["usd"])

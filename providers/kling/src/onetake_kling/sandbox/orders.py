@@ -125,7 +125,7 @@ def _task(sandbox: Sandbox, order: Order, now: float) -> SandboxTask:
     outcome = "failed" if reason else outcome_of(order.prompt)
     if outcome == "moderation":
         reason = "Failure to pass the risk control system"
-    units, price = order.units, prices.UNIT_USD[order.pack]
+    units, price = order.units, prices.unit_usd(order.pack)
     films = [item["media"] for item in order.files if item["media"].get("kind") == "film"]
     return SandboxTask(
         id=new_id(),

@@ -1,4 +1,4 @@
-"""What the vendor deducts, from its price tables as captured (``prices.csv``, verbatim)."""
+"""What the vendor deducts, from its tables as captured, verbatim (``prices.csv``, ``packs.csv``)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,23 @@ import importlib.resources
 from collections.abc import Collection
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 
-UNIT_USD = {"video": Decimal("0.14"), "image": Decimal("0.0035"), "try-on": Decimal("0.07")}
-"""Base price of a unit by product (``packs.csv``)."""
+BASE = "(unit base price)"
 
 
 @functools.cache
-def _rows() -> list[dict[str, str]]:
-    text = (importlib.resources.files(__package__) / "prices.csv").read_text("utf-8")
+def _table(name: str) -> list[dict[str, str]]:
+    text = (importlib.resources.files(__package__) / name).read_text("utf-8")
     return list(csv.DictReader(text.splitlines()))
+
+
+def unit_usd(product: str) -> Decimal:
+    """Return the base price of a unit of a product, outside China."""
+    [price] = [
+        row["price_per_unit"]
+        for row in _table("packs.csv")
+        if (row["region"], row["product"], row["pack_name"]) == ("global", product, BASE)
+    ]
+    return Decimal(price)
 
 
 def units(
@@ -40,7 +49,7 @@ def units(
         images: number of pictures.
         audio: whether native sound was asked for (or comes always); None where it does not count.
     """
-    for row in _rows():
+    for row in _table("prices.csv"):
         if row["endpoint"] != endpoint or not row["units_deducted"]:
             continue
         if model is not None and row["model"] != model:
