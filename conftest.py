@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from onetake.cli import app
+from onetake.cli.output import guarded
 from onetake.settings import Settings
 from onetake.testing import SandboxServer, sandbox_server
 from onetake.testing.suite import sample_picture
@@ -56,6 +60,24 @@ def loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def inside(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command line as its own process would; starting one takes longer than the command."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["onetake", *arguments])
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        code = guarded(app)
+        told = capsys.readouterr()
+        return subprocess.CompletedProcess(list(arguments), code, told.out, told.err)
+
+    return run
 
 
 @pytest.fixture(scope="session")

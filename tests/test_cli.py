@@ -8,14 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import av
 import pytest
 
-from onetake.cli import app
-from onetake.cli.output import guarded
 from onetake.testing import SandboxServer, sandbox_server
 
 ONETAKE = [sys.executable, "-m", "onetake"]
@@ -33,19 +32,7 @@ def onetake(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
-def in_this_process(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    *arguments: str,
-    **environment: str,
-) -> subprocess.CompletedProcess[str]:
-    """Run the command line as its own process would; starting one takes longer than the command."""
-    monkeypatch.setattr(sys, "argv", ["onetake", *arguments])
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    code = guarded(app)
-    told = capsys.readouterr()
-    return subprocess.CompletedProcess(list(arguments), code, told.out, told.err)
+Inside = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def probe(path: Path) -> tuple[str, int, int, float, int]:
@@ -142,16 +129,13 @@ def test_mistakes_cost_nothing_and_are_one_line(
     environment: dict[str, str],
     code: int,
     words: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    inside: Inside,
 ) -> None:
     """The right exit code, a clear line on standard error, one JSON object, no POST."""
     text = tmp_path / "TEXT"
     text.write_text("not a picture at all")
     given = [str(text) if item == "TEXT" else item for item in arguments]
-    done = in_this_process(
-        monkeypatch,
-        capsys,
+    done = inside(
         "generate",
         "a lake",
         *given,
@@ -169,22 +153,24 @@ def test_mistakes_cost_nothing_and_are_one_line(
     assert json.loads(done.stdout)["error"]["message"]
 
 
-def test_a_failed_job_exits_with_1_and_an_unknown_one_with_5(server: SandboxServer) -> None:
+def test_a_failed_job_exits_with_1_and_an_unknown_one_with_5(
+    server: SandboxServer, inside: Inside
+) -> None:
     """Exit codes say what became of the money."""
-    failed = onetake(
+    failed = inside(
         "generate", "[[fail]]", "-p", "kling", *T2V, "--json", ONETAKE_SANDBOX=server.url
     )
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["state"] == "failed"
     server.fail("drop_after_accept", method="POST", path="/fal/queue")
     server.fail("http_403", times=9, path="/fal/platform")
-    unknown = onetake("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
+    unknown = inside("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
     assert unknown.returncode == 5
     shown = json.loads(unknown.stdout)
     assert shown["error"]["task_state"] == "may_exist"
 
 
-def test_no_wait_then_wait(tmp_path: Path) -> None:
+def test_no_wait_then_wait(tmp_path: Path, inside: Inside) -> None:
     """Two processes meet the same task on the in-process sandbox."""
     environment = {"ONETAKE_SANDBOX_SECONDS_PER_JOB": "1"}
     first = onetake(
@@ -196,23 +182,25 @@ def test_no_wait_then_wait(tmp_path: Path) -> None:
     again = onetake("jobs", "wait", shown["job_id"][:18], "--json", **environment)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["state"] == "delivered"
-    listed = json.loads(onetake("jobs", "list", "--json").stdout)
+    listed = json.loads(inside("jobs", "list", "--json").stdout)
     assert [job["job_id"] for job in listed] == [shown["job_id"]]
-    described = onetake("jobs", "show", shown["job_id"]).stdout
+    described = inside("jobs", "show", shown["job_id"]).stdout
     for event in ("intended", "sending", "accepted", "delivered"):
         assert event in described
 
 
-def test_an_existing_file_is_not_overwritten(tmp_path: Path, server: SandboxServer) -> None:
+def test_an_existing_file_is_not_overwritten(
+    tmp_path: Path, server: SandboxServer, inside: Inside
+) -> None:
     """Said before anything is paid, unless it is wished."""
     out = tmp_path / "out.mp4"
     out.write_text("mine")
     arguments = ["generate", "x", "-p", "kling", *T2V, "-o", str(out)]
-    refused = onetake(*arguments, ONETAKE_SANDBOX=server.url)
+    refused = inside(*arguments, ONETAKE_SANDBOX=server.url)
     assert refused.returncode == 2
     assert "--overwrite" in refused.stderr
     assert out.read_text() == "mine"
-    assert onetake(*arguments, "--overwrite", ONETAKE_SANDBOX=server.url).returncode == 0
+    assert inside(*arguments, "--overwrite", ONETAKE_SANDBOX=server.url).returncode == 0
     assert out.stat().st_size > 1000
 
 
@@ -251,9 +239,11 @@ def test_tables_in_a_pipe_are_plain() -> None:
     assert set(listed[0]) == {"provider", "model", "vendor_id", "aliases", "task", "status"}
 
 
-def test_models_show_gives_a_command_that_works(picture: Path, tmp_path: Path) -> None:
+def test_models_show_gives_a_command_that_works(
+    picture: Path, tmp_path: Path, inside: Inside
+) -> None:
     """The example runs as printed."""
-    shown = onetake("models", "show", "kling-v2.6-pro-image", "-p", "kling").stdout
+    shown = inside("models", "show", "kling-v2.6-pro-image", "-p", "kling").stdout
     found = re.search(r"try +onetake (.+)", shown)
     assert found
     import shlex
@@ -264,14 +254,14 @@ def test_models_show_gives_a_command_that_works(picture: Path, tmp_path: Path) -
         else item.replace("picture.jpg", str(picture))
         for item in shlex.split(found.group(1))
     ]
-    assert onetake(*command).returncode == 0
+    assert inside(*command).returncode == 0
     assert (tmp_path / "lake.mp4").exists()
 
 
-def test_compare_and_estimate_in_json() -> None:
+def test_compare_and_estimate_in_json(inside: Inside) -> None:
     """Money is text, never a float."""
     arguments = ["--task", "image-to-video", "--duration", "5", "--resolution", "1080p"]
-    shown = json.loads(onetake("compare", "a lake", *arguments, "--audio", "off", "--json").stdout)
+    shown = json.loads(inside("compare", "a lake", *arguments, "--audio", "off", "--json").stdout)
     assert len(shown["offers"]) >= 8
     keys = [
         "provider", "model", "expected", "low", "high", "per_second", "per_output_second", "units",
@@ -283,15 +273,15 @@ def test_compare_and_estimate_in_json() -> None:
     assert list(shown) == ["offers", "nearest", "unavailable"]
     for offer in shown["offers"]:
         assert isinstance(offer["expected"], str) or offer["reason"]
-    estimate = json.loads(onetake("estimate", "-p", "fal", *T2V, "--json").stdout)
+    estimate = json.loads(inside("estimate", "-p", "fal", *T2V, "--json").stdout)
     assert estimate["expected"] == "0.7"
 
 
-def test_providers_and_doctor(server: SandboxServer) -> None:
+def test_providers_and_doctor(server: SandboxServer, inside: Inside) -> None:
     """What is installed, and whether it works."""
-    assert "onetake-kling" in onetake("providers").stdout
-    assert onetake("doctor", "--sandbox").returncode == 0
-    wrong = onetake("doctor", "--json", ONETAKE_SANDBOX=server.url, FAL_KEY="wrong")
+    assert "onetake-kling" in inside("providers").stdout
+    assert inside("doctor", "--sandbox").returncode == 0
+    wrong = inside("doctor", "--json", ONETAKE_SANDBOX=server.url, FAL_KEY="wrong")
     assert wrong.returncode == 1
     checks = {item["check"]: item["ok"] for item in json.loads(wrong.stdout)}
     assert checks["kling"] is True
@@ -324,15 +314,15 @@ def test_the_version_is_told() -> None:
     assert not bare.stderr.strip().endswith("onetake:")
 
 
-def test_resume_says_what_is_not_settled(server: SandboxServer) -> None:
+def test_resume_says_what_is_not_settled(server: SandboxServer, inside: Inside) -> None:
     """A lost submission on fal: the code of the worst job, and its reason."""
     server.fail("drop_after_accept", method="POST", path="/fal/queue")
     server.fail("http_403", times=9, path="/fal/platform")
-    lost = onetake("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
-    resumed = onetake("jobs", "resume", "--all", ONETAKE_SANDBOX=server.url)
+    lost = inside("generate", "x", "-p", "fal", *T2V, "--json", ONETAKE_SANDBOX=server.url)
+    resumed = inside("jobs", "resume", "--all", ONETAKE_SANDBOX=server.url)
     assert resumed.returncode == 5
     assert "answer was lost" in resumed.stderr
-    cancelled = onetake("jobs", "cancel", json.loads(lost.stdout)["job_id"])
+    cancelled = inside("jobs", "cancel", json.loads(lost.stdout)["job_id"])
     assert cancelled.returncode == 2
     assert "not known" in cancelled.stderr
     assert len(server.charges()) == 1

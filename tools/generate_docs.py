@@ -16,6 +16,7 @@ from typing import Any
 
 from onetake import plugins
 from onetake.catalog import ModelCard
+from onetake.pricing import price_book
 from onetake.pricing.price_book import load_price_book
 
 ROOT = Path(__file__).parent.parent
@@ -161,6 +162,9 @@ def _name(parameter: Any) -> str:
     return text if parameter.required else f"[{text}]"
 
 
+_SAID = {"home": "the user's data folder", "tag_budgets": "none", "exchange_rates": "none"}
+
+
 def settings() -> str:
     """Return the table of settings."""
     from onetake.settings import Settings
@@ -170,7 +174,7 @@ def settings() -> str:
     for name, field in Settings.model_fields.items():
         found = re.search(rf'^    {name}: .*?\n    """(.*?)"""', source, re.DOTALL | re.MULTILINE)
         text = " ".join(found.group(1).split()) if found else ""
-        default = "the user's data folder" if name == "home" else f"`{field.default}`"
+        default = _SAID.get(name, f"`{field.default}`")
         rows.append(f"| `ONETAKE_{name.upper()}` | {default} | {text} |")
     return "\n".join(rows)
 
@@ -207,6 +211,13 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 }
 
 
+WHOLE: dict[str, Callable[[], Any]] = {
+    "docs/reference/prices.schema.json": price_book.schema,
+    "docs/reference/own-prices.schema.json": price_book.own_schema,
+}
+"""Files that are generated whole, as JSON."""
+
+
 def rewritten(text: str, parts: dict[str, Callable[[], str]]) -> str:
     """Return a page with its generated parts written anew."""
     for name, make in parts.items():
@@ -221,12 +232,12 @@ def rewritten(text: str, parts: dict[str, Callable[[], str]]) -> str:
 def main() -> int:
     """Write, or check."""
     check = "--check" in sys.argv
+    wanted = {name: rewritten((ROOT / name).read_text(), parts) for name, parts in PARTS.items()}
+    wanted |= {name: json.dumps(make(), indent=1) + "\n" for name, make in WHOLE.items()}
     stale = []
-    for name, parts in PARTS.items():
+    for name, new in wanted.items():
         path = ROOT / name
-        old = path.read_text()
-        new = rewritten(old, parts)
-        if new != old:
+        if not path.exists() or path.read_text() != new:
             stale.append(name)
             if not check:
                 path.write_text(new)

@@ -82,9 +82,9 @@ if TYPE_CHECKING:
     from onetake.opening import open_job as open_job
     from onetake.pricing.compare import Comparison as Comparison
     from onetake.pricing.compare import compare as compare
+    from onetake.pricing.estimate import CostEstimate as CostEstimate
     from onetake.pricing.storyboard import Storyboard as Storyboard
     from onetake.pricing.storyboard import compare_shots as compare_shots
-    from onetake.pricing.estimate import CostEstimate as CostEstimate
     from onetake.provider import Provider as Provider
     from onetake.request import GenerationRequest as GenerationRequest
     from onetake.request import GenerationType as GenerationType

@@ -31,7 +31,7 @@ def child(model: str, name: str, start: int) -> int:
     """Run one process."""
     try:
         return anyio.run(spend, model, name, start)
-    except Exception:  # noqa: BLE001 - told to the test by its code
+    except Exception:
         traceback.print_exc()
         return 1
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from onetake.cli import formats, options, output
-from onetake.errors import ConfigurationError, OnetakeError
+from onetake.errors import ConfigurationError, OnetakeError, RequestError
 
 if TYPE_CHECKING:
     from onetake.driver import ListPrice
@@ -156,11 +156,13 @@ def check(
 
     try:
         listed = anyio.run(ask)
-    except NotImplementedError:
-        return _no_list(provider)
     except (OnetakeError, ConfigurationError) as error:
         output.complain(error)
         return output.exit_code(error)
+    if not listed:
+        told = f"provider: {provider} has no price list that can be asked."
+        output.complain(RequestError(told, hint="fal has one."))
+        return output.USAGE
     terms = _terms(None)
     found: list[Difference] = differences(catalog, terms.book(catalog.provider), listed, terms.day)
     record = [item.to_json() for item in found]
@@ -170,11 +172,6 @@ def check(
     )
     formats.show(report, form, out, as_json=as_json)
     return output.FAILED if any(item.is_drift for item in found) else output.DONE
-
-
-def _no_list(provider: str) -> int:
-    output.complain(OnetakeError(f"{provider} has no price list that can be asked."))
-    return output.USAGE
 
 
 @app.command()

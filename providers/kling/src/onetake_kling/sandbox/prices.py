@@ -1,4 +1,4 @@
-"""What the vendor deducts, from its tables as captured, verbatim (``prices.csv``, ``packs.csv``)."""
+"""What the vendor deducts: ``prices.csv`` and ``packs.csv`` are its tables as captured."""
 
 from __future__ import annotations
 

@@ -1,0 +1,235 @@
+"""The command line about money: estimate, compare, prices, budget, report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onetake.testing import SandboxServer
+
+SHOT = ["--task", "image-to-video", "--duration", "5", "--resolution", "1080p", "--audio", "off"]
+JOB = ["generate", "a lake", "-p", "kling", "-m", "kling-v2.6-pro-text"]
+
+
+@pytest.fixture
+def onetake(inside: Any) -> Any:
+    """Run the command line in this process: exit code, standard output, standard error."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        done = inside(*arguments)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def test_compare_in_every_format(onetake: Any, tmp_path: Path) -> None:
+    """By option or by the name of the file; the page says what was asked for."""
+    code, told, _ = onetake("compare", "a lake", *SHOT)
+    assert code == 0
+    assert "Near to it, but not the same" in told
+    assert "sound on, not off" in told
+    code, told, _ = onetake("compare", *SHOT, "--format", "markdown")
+    assert told.startswith("# What image-to-video costs")
+    assert re.search(r"\| fal \| kling-v2.5-turbo-pro-image \| 1080p \| off \| 5 \| 0.07 \|", told)
+    code, told, _ = onetake("compare", *SHOT, "--format", "csv")
+    rows = list(csv.reader(io.StringIO(told)))
+    assert rows[0][:3] == ["table", "provider", "model"]
+    assert rows[1][:2] == ["Offers", "fal"]
+    offers = [row for row in rows if row and row[0] == "Offers"]
+    assert len(offers) >= 8
+    code, told, _ = onetake("compare", *SHOT, "--format", "json")
+    assert len(json.loads(told)["offers"]) == len(offers)
+    page = tmp_path / "page.html"
+    code, told, hint = onetake("compare", *SHOT, "-o", str(page))
+    assert (code, told) == (0, "")
+    assert str(page) in hint
+    assert "Asked for: duration 5, resolution 1080p, audio off." in page.read_text("utf-8")
+    code, _, error = onetake("compare", *SHOT, "-o", str(tmp_path / "page.html" / "x.md"))
+    assert code == 2
+    assert "cannot be written" in error
+    assert [item.name for item in tmp_path.iterdir() if item.suffix == ".html"] == ["page.html"]
+
+
+def test_compare_a_storyboard(onetake: Any, tmp_path: Path) -> None:
+    """From JSON or TOML; a mistake is one line."""
+    board = tmp_path / "board.toml"
+    board.write_text('[[shot]]\ntask = "text-to-video"\nduration = 10\n' * 3)
+    code, told, _ = onetake("compare", "--shots", str(board))
+    assert code == 0
+    assert "cheapest mix" in told
+    assert "With one model for all shots" in told
+    shots = tmp_path / "board.json"
+    shots.write_text('[{"task": "text-to-video"}]')
+    code, told, _ = onetake("compare", "--shots", str(shots), "--json")
+    assert json.loads(told)["mix"]["expected"]
+    for text in ("nonsense", "{}", "[1]"):
+        shots.write_text(text)
+        code, told, error = onetake("compare", "--shots", str(shots))
+        assert (code, told) == (2, "")
+        assert error.count("\n") == 1
+
+
+def test_estimate_says_how_it_was_calculated(onetake: Any) -> None:
+    """Row, basis, day; between what and what where sources differ; the paid steps are in it."""
+    code, told, _ = onetake("estimate", "-p", "kling", "-m", "kling-v2.6-pro-text")
+    assert code == 0
+    assert "basis: 5 s × 0.5 units × USD 0.14" in told
+    assert "row kling-v2.6-pro-text,audio=false@2026-07-15" in told
+    clip = ["-a", "https://example.com/clip.mp4"]
+    code, told, _ = onetake("estimate", "-p", "kling", "-m", "kling-extend", *clip)
+    assert "unknown: it depends on the model" in told
+    assert "between USD 0.14 and 0.49" in told
+    words = ["--param", "text=Hello", "--param", "voice=girlfriend_1_speech02"]
+    code, told, _ = onetake(
+        "estimate", "-p", "kling", "-m", "kling-lipsync", *clip, *words, "--json"
+    )
+    assert "kling-tts" in json.loads(told)["row"]
+
+
+def test_prices_are_listed_with_what_is_doubtful(onetake: Any, monkeypatch: Any) -> None:
+    """Every row, what others say, which are stale, packs, and the schema for editors."""
+    code, told, _ = onetake("prices", "list")
+    assert code == 0
+    assert "or 0.126 USD: an older page of a third party" in told
+    assert "kling: packs" in told
+    assert "60,000 units" in told
+    monkeypatch.setenv("ONETAKE_PRICE_AGE", "1")
+    code, told, _ = onetake("prices", "list", "-p", "fal", "--format", "csv")
+    assert ", stale" in told
+    code, told, _ = onetake("prices", "list", "--json")
+    assert set(json.loads(told)) == {"fal", "kling"}
+    code, told, _ = onetake("prices", "schema")
+    assert json.loads(told)["properties"]["price"]
+    code, told, _ = onetake("prices", "schema", "--own")
+    assert json.loads(told)["additionalProperties"]
+
+
+def test_prices_are_checked_against_the_vendors_list(
+    onetake: Any, server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, another, none; a vendor without a list; no key."""
+    monkeypatch.setenv("ONETAKE_SANDBOX", server.url)
+    code, told, _ = onetake("prices", "check", "--sandbox", "--json")
+    differs = json.loads(told)["differences"]
+    assert code == 0
+    assert not any(item["is_drift"] for item in differs)
+    own = tmp_path / "own.toml"
+    entry = 'valid_from = 2026-01-01\nchecked_on = 2026-11-01\nsource = "x"\nunit = "second"\n'
+    own.write_text(f'[[fal.price]]\nmodels = ["kling-v3-4k-text"]\namount = "9"\n{entry}')
+    monkeypatch.setenv("ONETAKE_PRICES", str(own))
+    code, told, _ = onetake("prices", "check", "--sandbox")
+    assert code == 0, "the list's own number is among the rows"
+    code, _, error = onetake("prices", "check", "-p", "kling", "--sandbox")
+    assert code == 2
+    assert "no price list" in error
+    monkeypatch.delenv("ONETAKE_SANDBOX")
+    monkeypatch.setenv("ONETAKE_LIVE", "1")
+    code, _, error = onetake("prices", "check")
+    assert code == 3
+    assert "FAL_KEY" in error
+
+
+def test_budgets_from_the_command_line(
+    onetake: Any, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set, listed, kept to, removed; mistakes are one line."""
+    monkeypatch.setenv("ONETAKE_SANDBOX", server.url)
+    monkeypatch.setenv("ONETAKE_TAG_BUDGETS", "trailer=1")
+    assert onetake("budget", "set", "tag", "0.50", "spring")[0] == 0
+    assert onetake(*JOB, "--tag", "spring", "--tag", "trailer")[0] == 0
+    code, _, error = onetake(*JOB, "--tag", "spring")
+    assert code == 4
+    assert "`onetake budget set tag AMOUNT spring` raises it" in error
+    code, told, _ = onetake("budget", "list", "--json")
+    used = {(item["scope"], item["name"]): item["left"] for item in json.loads(told)}
+    assert used == {("tag", "trailer"): "0.65", ("tag", "spring"): "0.15"}
+    assert "0.15" in onetake("budget", "list")[1]
+    assert onetake("budget", "remove", "tag", "spring")[0] == 0
+    assert onetake("budget", "set", "job", "0.1")[0] == 0
+    code, _, error = onetake(*JOB)
+    assert code == 4
+    assert "budget of a job" in error
+    for wrong in (
+        ["set", "week", "5"],
+        ["set", "tag", "5"],
+        ["set", "day", "5", "spring"],
+        ["set", "day", "much"],
+        ["remove", "day"],
+    ):
+        code, told, error = onetake("budget", *wrong)
+        assert (code, told, error.count("\n")) == (2, "", 1), wrong
+    assert len(server.charges()) == 1
+
+
+def test_a_report_of_what_was_spent(
+    onetake: Any, server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By tag, in every format; jobs of the sandbox are kept apart from real ones."""
+    monkeypatch.setenv("ONETAKE_SANDBOX", server.url)
+    assert onetake(*JOB, "--tag", "spring")[0] == 0
+    assert onetake(*JOB)[0] == 0
+    code, told, _ = onetake("report", "--sandbox", "--json")
+    shown = json.loads(told)
+    assert shown["totals"][0]["billed"] == "0.7"
+    assert {item["name"]: item["billed"] for item in shown["by_tag"]} == {
+        "(no tag)": "0.35",
+        "spring": "0.35",
+    }
+    assert shown["drift"][0]["difference"] == "0"
+    code, told, _ = onetake("report", "--sandbox", "--tag", "spring", "--by", "model")
+    assert "By model" in told
+    assert "By day" not in told
+    page = tmp_path / "report.html"
+    assert onetake("report", "--sandbox", "-o", str(page))[0] == 0
+    assert "<svg" in page.read_text("utf-8")
+    code, told, _ = onetake("report", "--json")
+    assert json.loads(told)["totals"] == []
+    code, told, _ = onetake("report", "--sandbox", "--until", "2020-01-31", "--json")
+    assert json.loads(told)["totals"] == []
+    code, _, error = onetake("report", "--since", "2026-02-01", "--until", "2026-01-01")
+    assert code == 2
+    assert "is after" in error
+
+
+def test_the_vendors_books_are_taken_over(
+    onetake: Any, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job of unknown price; fal's result names units only, its billing events an amount."""
+    monkeypatch.setenv("ONETAKE_SANDBOX", server.url)
+    command = ["generate", "a lake", "-p", "fal", "-m", "kling-v2.6-pro-text"]
+    code, told, _ = onetake(*command, "--param", "fal.unheard=1", "--json")
+    assert code == 0
+    job = json.loads(told)
+    assert job["actual"] == {"amount": None, "currency": None, "units": "5"}
+    code, told, _ = onetake("jobs", "bill", "-p", "fal", "--json")
+    [settled] = json.loads(told)
+    assert settled["job_id"] == job["job_id"]
+    assert settled["actual"] == {
+        "amount": "0.7",
+        "currency": "USD",
+        "units": "5",
+        "source": "books",
+    }
+    assert json.loads(onetake("jobs", "bill", "-p", "fal", "--json")[1]) == [], "once is enough"
+    assert onetake("jobs", "bill", "-p", "fal")[0] == 0
+
+
+def test_what_a_pack_cost_is_taken_over(
+    onetake: Any, server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kling's ledger of packs names units; what a unit cost you stands in your price file."""
+    monkeypatch.setenv("ONETAKE_SANDBOX", server.url)
+    assert onetake(*JOB)[0] == 0
+    assert json.loads(onetake("jobs", "bill", "-p", "kling", "--json")[1]) == []
+    own = tmp_path / "own.toml"
+    entry = 'valid_from = 2026-01-01\nchecked_on = 2026-11-01\nsource = "our pack"\n'
+    own.write_text(f'[[kling.unit_price]]\namount = "0.1"\ncurrency = "USD"\n{entry}')
+    monkeypatch.setenv("ONETAKE_PRICES", str(own))
+    [settled] = json.loads(onetake("jobs", "bill", "-p", "kling", "--json")[1])
+    assert (settled["actual"]["amount"], settled["actual"]["units"]) == ("0.25", "2.5")
