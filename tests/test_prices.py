@@ -163,6 +163,11 @@ def test_paid_steps_add_up() -> None:
     assert both.low - own.low >= Decimal("0.007")
     assert str(both.row).count(" + ") >= 1
     assert both.hash != own.hash
+    eleven = dataclasses.replace(load(clip), seconds=11.0)
+    known = estimate_chain(dataclasses.replace(fitted, assets=(eleven,)), catalog)
+    assert known.expected == known.low == known.high
+    assert known.expected == Decimal("0.21") + (both.low - own.low), "three begun, and the steps"
+    assert known.per_output_second == (known.expected / 11).quantize(Decimal("0.000001"))
 
 
 def test_sums_hide_nothing() -> None:

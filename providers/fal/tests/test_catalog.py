@@ -172,6 +172,7 @@ STRANGE = {
                     "size": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
                     "seed": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
                     "frames": {"type": "integer", "minimum": 8, "maximum": 64},
+                    "steps": {"type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 51},
                     "loras": {
                         "type": "array",
                         "maxItems": 2,
@@ -205,6 +206,7 @@ def strange(parameters: dict[str, Any], files: list[Any] | None = None) -> dict[
         ({"mode": "turbo"}, {"mode": "turbo"}),
         ({"strength": 0.5}, {"strength": 0.5}),
         ({"size": 512}, {"size": 512}),
+        ({"steps": 50}, {"steps": 50}),
         ({"size": "large"}, {"size": "large"}),
         ({"seed": 7}, {"seed": 7}),
         ({"loras": [{"path": "a"}]}, {"loras": [{"path": "a"}]}),
@@ -224,7 +226,15 @@ def test_two_fields_for_pictures_are_two_slots() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"duration": 5}, {"mode": "pro"}, {"frames": 4}, {"loras": [{}, {}, {}]}]
+    "parameters",
+    [
+        {"duration": 5},
+        {"mode": "pro"},
+        {"frames": 4},
+        {"loras": [{}, {}, {}]},
+        {"steps": 0},
+        {"steps": 51},
+    ],
 )
 def test_any_schema_refuses(parameters: dict[str, Any]) -> None:
     """What its ranges and words exclude."""

@@ -211,6 +211,9 @@ def _read_parameter(card: dict[str, Any], name: str, rule: Mapping[str, Any]) ->
     else:
         words = {"min": "minimum", "max": "maximum", "max_length": "max_length"}
         spec |= {ours: rule[theirs] for theirs, ours in words.items() if theirs in rule}
+        if spec["type"] == "integer":  # of other numbers the vendor judges the edge
+            spec |= {"minimum": rule["above"] + 1} if "above" in rule else {}
+            spec |= {"maximum": rule["below"] - 1} if "below" in rule else {}
     default = rule.get("default")
     if default not in (None, ""):
         spec["default"] = _in_our_words(neutral, default) if spec.get("choices") else default
