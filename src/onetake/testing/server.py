@@ -25,7 +25,9 @@ class SandboxServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=f"{url}/_sandbox", timeout=30)
+        # a connection that was idle may be closed by the server while a request is on its way
+        afresh = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(base_url=f"{url}/_sandbox", timeout=30, limits=afresh)
 
     def charges(self) -> list[dict[str, Any]]:
         """Return a row for every job that was ever accepted."""
