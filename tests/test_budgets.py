@@ -107,7 +107,7 @@ def test_the_ledger_keeps_limits_for_everybody(server: SandboxServer, settings: 
     run(work, server, settings)
     [limit] = ledger.run_blocking(lambda c: spending.limits(c, place.environment))
     used = ledger.run_blocking(lambda c: place.budgets.used(c, time.time(), limit))
-    assert (limit.money, used) == (Money(Decimal("0.4")), PRICE)
+    assert (limit.money, used.amount) == (Money(Decimal("0.4")), PRICE)
     removed = [
         ledger.run_blocking(lambda c: spending.remove_limit(c, place.environment, "day", ""))
         for _ in range(2)
@@ -233,24 +233,96 @@ def test_no_paid_path_goes_around_the_budget(server: SandboxServer, settings: Se
 
 
 def test_sending_again_needs_room_too(server: SandboxServer, settings: Settings) -> None:
-    """The lost job keeps its reserve; its child may be one too many on the day it is made."""
+    """The lost job may have been paid: it keeps its reserve, and its child needs one more."""
     hasty = limited(settings, submit_patience=0.0)
 
     async def lose(provider: Provider) -> str:
         server.fail("drop_before_accept", method="POST", path="/fal/queue")
         return await _lost(provider)
 
-    job_id = run(lose, server, hasty, "fal")
-    with pytest.raises(BudgetExceeded):
-        run(lambda p: p.resubmit(job_id), server, limited(hasty, daily_budget="0.2"), "fal")
+    job_id = run(lose, server, limited(hasty, run="night"), "fal")
+    for limits in ({"daily_budget": "1.39"}, {"run_budget": "1.39", "run": "night"}):
+        with pytest.raises(BudgetExceeded):
+            run(lambda p: p.resubmit(job_id), server, limited(hasty, **limits), "fal")
     job = run(lambda p: p.job(job_id), server, hasty, "fal")
     assert job.state.value == "unknown", "it stays as it was"
 
     async def again(provider: Provider) -> None:
         await provider.wait(await provider.resubmit(job_id))
 
-    run(again, server, limited(hasty, daily_budget="0.7"), "fal")
+    run(again, server, limited(hasty, daily_budget="1.40"), "fal")
     assert posts(server) == 1
+
+
+def test_jobs_of_unknown_price_count_for_those_who_are_strict(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """A process without limits started one; nobody knows what is left for the others."""
+    unheard = GenerationRequest("x", model=LAKE.model, parameters={"kling": {"strange": 1}})
+    slow = settings.model_copy(update={"sandbox_seconds_per_job": 600.0})
+    with sandbox_server(seconds_per_job=600.0) as busy:
+        run(lambda p: p.submit(unheard), busy, slow)
+        with pytest.raises(BudgetExceeded, match="1 jobs of unknown price"):
+            run(lambda p: p.submit(LAKE), busy, limited(slow, daily_budget="5"))
+        loose = limited(slow, daily_budget="5", allow_unknown_price=True)
+        run(lambda p: p.submit(LAKE), busy, loose)
+        assert posts(busy) == 2
+
+
+def test_what_cannot_be_converted_is_not_left_out(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """Somebody spent yuan before the limit in dollars was set."""
+    run(lambda p: p.generate(LAKE), server, settings, region="cn")
+    with pytest.raises(BudgetExceeded, match=r"CNY 2\.50 are spent or reserved"):
+        run(lambda p: p.generate(LAKE), server, limited(settings, daily_budget="5"))
+    assert posts(server) == 1
+
+
+def test_what_was_delivered_already_needs_no_room(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """The job of a key, and a twin that is reused, cost nothing: no limit refuses them."""
+    keyed = replace(LAKE, key="shot-1")
+
+    async def work(provider: Provider) -> None:
+        first = await provider.generate(keyed)
+        again = await provider.generate(keyed, max_cost="0.01")
+        twin = await provider.generate(LAKE, reuse=True, max_cost="0.01")
+        assert first.job.id == again.job.id == twin.job.id
+
+    run(work, server, settings)
+    assert posts(server) == 1
+
+
+def test_a_chain_is_held_whole(settings: Settings) -> None:
+    """Three chains at once, room for two: the third pays no step."""
+    clip = Asset("https://example.com/clip.mp4?seconds=5", role="video")
+
+    def talk(number: int) -> GenerationRequest:
+        words = {"text": f"Good morning, {number}.", "voice": "girlfriend_1_speech02"}
+        return GenerationRequest(
+            model="kling-lipsync", parameters=words, reference_assets=[clip], tags=["talk"]
+        )
+
+    async def work(provider: Provider) -> tuple[int, int]:
+        whole = provider.estimate(talk(1)).high
+        assert whole is not None
+        done = refused = 0
+        async with get_provider(
+            "kling",
+            sandbox=server.url,
+            settings=limited(settings, tag_budgets=f"talk={2 * whole + whole / 2}"),
+        ) as tight:
+            async for outcome in tight.generate_many([talk(1), talk(2), talk(3)]):
+                done += outcome.error is None
+                refused += isinstance(outcome.error, BudgetExceeded)
+        return done, refused
+
+    with sandbox_server(seconds_per_job=0.0, concurrency=100) as server:
+        assert run(work, server, settings) == (2, 1)
+        models = [charge["model"] for charge in server.charges()]
+        assert models.count("tts") == 2, models
 
 
 # ── reading them ──

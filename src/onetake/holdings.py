@@ -20,6 +20,8 @@ from onetake.pricing.actuals import booked
 
 KINDS = ("voice", "element")
 DAY = 86_400.0
+DAYS = 3650
+"""Days that a search of a vendor's books may go back."""
 
 
 class Holdings(Jobs):
@@ -41,6 +43,8 @@ class Holdings(Jobs):
 
     async def deductions(self, *, days: float = 30.0) -> Sequence[Deduction]:
         """Return what the vendor took in the last days, by its own books; oldest first."""
+        if not 0 < days <= DAYS:
+            raise RequestError(f"days: {days!r} is not a number from 1 to {DAYS}.")
         now = self._clock.now()
         async with self._engine() as engine:
             return await engine.driver.deductions(now - days * DAY, now)
@@ -69,7 +73,7 @@ class Holdings(Jobs):
     async def _book(
         self, engine: Engine, record: JobRecord, rows: Sequence[Deduction]
     ) -> JobRecord | None:
-        terms = self._workshop.terms(self._clock.now())
+        terms = self._workshop.terms(rows[0].at)  # an old job keeps its old price
         charge = booked(rows, record.estimate or {}, self.card, terms)
         if charge is None:
             return None

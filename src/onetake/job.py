@@ -164,7 +164,7 @@ def billed_word(
     for figure in ("amount", "units"):
         if actual is not None and actual.get(figure) is not None:
             return "yes" if Decimal(actual[figure]) else "no"
-    if state in _NEVER_SENT or sent_at is None:
+    if state in _NEVER_SENT or (state is JobState.ABANDONED and sent_at is None):
         return "no"
     if state in (JobState.SUCCEEDED, JobState.DELIVERED, JobState.LOST):
         return "yes"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,15 @@ class Money:
             raise ValueError(f"{self.currency} and {other.currency} cannot be added or compared")
 
 
+LEAST, MOST = Decimal("0.000001"), Decimal(1_000_000_000)
+"""Amounts are kept in millionths; nobody pays a thousand million for a film."""
+
+
+def is_amount(value: Decimal) -> bool:
+    """Say whether a number can be an amount of money: zero, or within what is ever paid."""
+    return value.is_finite() and (value == 0 or LEAST <= value <= MOST)
+
+
 def parse_money(text: str) -> Money:
     """Read an amount with or without its currency; ``5`` is ``5 USD``.
 
@@ -48,8 +57,8 @@ def parse_money(text: str) -> Money:
     except InvalidOperation:
         value = Decimal("NaN")
     code = currency.strip().upper() or "USD"
-    if not value.is_finite() or value < 0 or not (len(code) == 3 and code.isalpha()):
-        raise ValueError(f"{text!r} is not an amount such as 5.00 or 30 CNY")
+    if not (is_amount(value) and len(code) == 3 and code.isascii() and code.isalpha()):
+        raise ValueError(f"{text[:40]!r} is not an amount such as 5.00 or 30 CNY")
     return Money(value, code)
 
 
@@ -59,13 +68,20 @@ def parse_limits(text: str) -> dict[str, Money]:
     Raises:
         ValueError: names the one that is not of that form.
     """
-    found = {}
+    found: dict[str, Money] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
         name, separator, amount = item.rpartition("=")
         if not separator or not name.strip():
             raise ValueError(f"{item!r} is not a name and an amount such as spring=50")
+        if name.strip() in found:
+            raise ValueError(f"{item!r}: {name.strip()} has a limit already")
         found[name.strip()] = parse_money(amount)
     return found
+
+
+def exact(amount: Decimal | None) -> str | None:
+    """Write an amount for JSON: every digit, no exponent, no needless zeros; None stays None."""
+    return None if amount is None else f"{amount.normalize():f}"
 
 
 def plain(amount: Decimal) -> str:
@@ -118,15 +134,20 @@ class ExchangeRates:
             return money
         for rate in self.rates:
             if (rate.source, rate.target) == (money.currency, currency):
-                return Money(money.amount * rate.rate, currency)
+                return Money(_micro(money.amount * rate.rate), currency)
             if (rate.target, rate.source) == (money.currency, currency):
-                return Money(money.amount / rate.rate, currency)
+                return Money(_micro(money.amount / rate.rate), currency)
         return None
 
     def common(self, money: Money) -> Money:
         """Return an amount in the currency of the first rate, or as it is without a rate."""
         target = self.rates[0].target if self.rates else money.currency
         return self.convert(money, target) or money
+
+
+def _micro(amount: Decimal) -> Decimal:
+    """Round a converted amount up to a millionth: a limit must not be passed by rounding."""
+    return amount if not amount.is_finite() else amount.quantize(LEAST, ROUND_CEILING)
 
 
 NO_RATES = ExchangeRates()
@@ -138,11 +159,14 @@ def parse_rates(text: str) -> ExchangeRates:
     Raises:
         ValueError: names the one that is not of that form.
     """
-    found = []
+    found: list[ExchangeRate] = []
     for item in filter(None, (part.strip() for part in text.split(","))):
         match = _RATE.fullmatch(item)
         if match is None or not Decimal(match[3]):
             raise ValueError(f"{item!r} is not a dated rate such as CNY:USD=0.139@2026-11-20")
         day = datetime.date.fromisoformat(match[4])
+        pair = {match[1], match[2]}
+        if len(pair) < 2 or any(pair == {rate.source, rate.target} for rate in found):
+            raise ValueError(f"{item!r}: give one rate for each pair of two currencies")
         found.append(ExchangeRate(match[1], match[2], Decimal(match[3]), day))
     return ExchangeRates(tuple(found))

@@ -144,7 +144,6 @@ class Provider(Holdings):
         whole = self._estimate(fitted)
         settings = self._workshop.settings
         limit = None if max_cost is None else amount_of("max_cost", max_cost)
-        check_limits(whole, limit, approved, settings.exchange_rates)
         own = estimate(fitted, self.card, self._workshop.terms(self._clock.now()))
         return Intent(
             fitted=fitted,
@@ -153,14 +152,18 @@ class Provider(Holdings):
             currency=own.currency,
             typical_seconds=self._workshop.typical_seconds(fitted.card.typical_seconds),
             whole=whole.high,
+            approve=lambda: check_limits(whole, limit, approved, settings.exchange_rates),
         )
 
-    async def _steps_first(self, deadline: float | None, fitted: FittedRequest) -> FittedRequest:
+    async def _steps_first(
+        self, deadline: float | None, fitted: FittedRequest, last_job: str
+    ) -> FittedRequest:
         """Do the paid steps of a chain, each a job of its own; those that are done cost nothing."""
         for name, step, request in chains.steps(fitted):
             intent = await self._intent(request, True, None, None)
             since = 0.0 if step.good_for is None else self._clock.now() - step.good_for
             intent = replace(intent, reuse=True, reuse_since=since, step=True)
+            intent = replace(intent, ends_with=last_job)
             intent = replace(intent, facts_only=step.fills is None)
             async with self._engine() as engine:
                 record = await engine.intend(intent)

@@ -114,7 +114,7 @@ class GenerationRequest:
             "1 to 200 characters, or None",
         )
         tags = (self.tags,) if isinstance(self.tags, str) else tuple(self.tags)
-        _require(all(map(_is_tag, tags)), "tags", tags, f"words of 1 to {TAG} characters")
+        _require(all(map(is_tag, tags)), "tags", tags, f"words of 1 to {TAG} characters")
         object.__setattr__(self, "tags", tags)
         if self.generation_type is not None:
             kind = parse_generation_type(self.generation_type)
@@ -132,7 +132,8 @@ TAG = 64
 """Characters of a tag at most."""
 
 
-def _is_tag(tag: object) -> bool:
+def is_tag(tag: object) -> bool:
+    """Say whether something can be a tag: a short printable text."""
     return isinstance(tag, str) and 0 < len(tag) <= TAG and tag.isprintable() and tag == tag.strip()
 
 

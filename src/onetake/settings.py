@@ -158,11 +158,31 @@ def load_settings() -> Settings:
         raise ConfigurationError(f"{name}: {first['input']!r}: {first['msg']}.") from None
 
 
+def _check_url(text: str) -> None:
+    """Refuse what is no URL, without showing it: it may hold a password.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        make_url(text)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError(
+            "ONETAKE_LEDGER: this is not a URL such as postgresql://user:password@host:5432/name "
+            "(it is not shown here, because it may hold a password)."
+        ) from None
+
+
 def ledger_url(value: str | Path | None, home: Path) -> str:
     """Turn a file name or URL into a SQLAlchemy URL."""
     if value is None:
         return f"sqlite:///{home / 'ledger.sqlite3'}"
     text = str(value)
+    if "://" in text:
+        _check_url(text)
     if "://" not in text:
         return f"sqlite:///{Path(text).expanduser()}"
     if text.startswith("postgres://"):

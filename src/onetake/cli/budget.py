@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from onetake.cli.ledger import ask
 from onetake.errors import RequestError
 
 if TYPE_CHECKING:
-    from onetake.engine.reserving import Budgets
+    from onetake.engine.reserving import Budgets, Used
     from onetake.ledger.spending import Limit, Scope
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ def list_budgets(sandbox: options.Sandbox = False, as_json: options.Json = False
 
     budgets = _budgets(sandbox)
 
-    def read(connection: Any) -> list[tuple[Limit, Any]]:
+    def read(connection: Any) -> list[tuple[Limit, Used]]:
         kept = [*budgets.limits, *spending.limits(connection, budgets.environment)]
         return [(limit, budgets.used(connection, time.time(), limit)) for limit in kept]
 
@@ -39,20 +40,23 @@ def list_budgets(sandbox: options.Sandbox = False, as_json: options.Json = False
     if as_json:
         output.print_json([_limit_json(limit, used) for limit, used in found])
         return
-    columns = ("scope", "name", "limit", "used", "left", "set by")
+    columns = ("scope", "name", "limit", "used", "left", "of unknown price", "without rate", "by")
     output.table(columns, [tuple(_limit_json(*item).values()) for item in found])
 
 
-def _limit_json(limit: Limit, used: Any) -> dict[str, Any]:
+def _limit_json(limit: Limit, used: Used) -> dict[str, Any]:
     from onetake.money import plain
 
-    each = limit.scope == "job"
+    # what each run of an unnamed one has used, only that run knows
+    each = limit.scope == "job" or (limit.scope == "run" and not limit.name)
     return {
         "scope": limit.scope,
         "name": limit.name or None,
         "limit": str(limit.money),
-        "used": None if each else plain(used),
-        "left": None if each else plain(limit.money.amount - used),
+        "used": None if each else plain(used.amount),
+        "left": None if each else plain(limit.money.amount - used.amount),
+        "unpriced": None if each else used.unpriced,
+        "other_currencies": ", ".join(map(str, used.foreign)) or None,
         "set_by": limit.origin,
     }
 
@@ -67,7 +71,18 @@ def _budgets(sandbox: bool) -> Budgets:
     chosen = options.sandbox_argument(sandbox)
     place = chosen if chosen is not None else settings.sandbox
     card = plugins.provider_card(sorted(plugins.registry().cards)[0])
-    return Workshop(card=card, settings=settings, sandbox=place).budgets
+    budgets = Workshop(card=card, settings=settings, sandbox=place).budgets
+    if settings.run is not None:
+        return dataclasses.replace(budgets, run=settings.run, limits=_named(budgets, settings.run))
+    return dataclasses.replace(budgets, limits=_named(budgets, ""))
+
+
+def _named(budgets: Budgets, run: str) -> list[Limit]:
+    """Name the run that the settings name; without one, the limit is for each."""
+    return [
+        dataclasses.replace(limit, name=run) if limit.scope == "run" else limit
+        for limit in budgets.limits
+    ]
 
 
 @app.command("set")
@@ -118,10 +133,13 @@ def remove_budget(
 
 def _scope(text: str, name: str) -> Scope:
     from onetake.ledger.spending import SCOPES
+    from onetake.request import TAG, is_tag
 
     found = next((scope for scope in SCOPES if scope == text), None)
     if found is None:
         raise RequestError(f"scope: {text!r} is none; it is one of {', '.join(SCOPES)}.")
+    if name and not is_tag(name):
+        raise RequestError(f"name: {name!r} is no word of up to {TAG} printable characters.")
     if (found in ("run", "tag")) != bool(name):
         needs = "needs a name" if found in ("run", "tag") else "takes no name"
         raise RequestError(f"scope: a budget of a {found} {needs}.")

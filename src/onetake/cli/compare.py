@@ -48,6 +48,11 @@ def compare(
         "rates": settings.exchange_rates,
     }
     if shots is not None:
+        alone = [prompt, model, task, asset, duration, aspect_ratio, resolution, mode, audio, param]
+        if any(alone):
+            raise RequestError(
+                "--shots: each shot of the file says what it is; leave the rest out."
+            )
         report = _storyboard(read_shots(shots), provider or None, terms)
     else:
         request = options.build_request(
@@ -126,6 +131,6 @@ def read_shots(file: Path) -> list[GenerationRequest]:
             entries = tomllib.loads(text).get("shot", [])
         else:
             entries = json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RequestError(f"--shots: {file} cannot be read: {error}.") from error
     return shots_of(entries)

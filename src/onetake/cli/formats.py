@@ -28,7 +28,14 @@ class Format(enum.StrEnum):
     HTML = "html"
 
 
-_ENDINGS = {".md": Format.MARKDOWN, ".csv": Format.CSV, ".json": Format.JSON, ".html": Format.HTML}
+_ENDINGS = {
+    ".md": Format.MARKDOWN,
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".html": Format.HTML,
+    ".htm": Format.HTML,
+    ".txt": Format.TABLE,
+}
 
 Form = Annotated[
     Format | None,
@@ -60,7 +67,7 @@ def show(report: Report, form: Format | None, out: Path | None, *, as_json: bool
     """Print a report, or write it into a file.
 
     Raises:
-        RequestError: the file cannot be written.
+        RequestError: the file cannot be written, or its name says no format.
         ConfigurationError: the charting library is not installed.
     """
     chosen = Format.JSON if as_json else form or _by_name(out)
@@ -75,14 +82,24 @@ def show(report: Report, form: Format | None, out: Path | None, *, as_json: bool
     from onetake.files import write_atomic
 
     try:
-        write_atomic(out, text.encode())
+        if out.exists() and not out.is_file():  # a pipe or a device is written to, not replaced
+            out.write_text(text, "utf-8")
+        else:
+            write_atomic(out.resolve(), text.encode())
     except OSError as error:
         raise RequestError(f"-o: {out} cannot be written: {error.strerror or error}.") from error
     output.hint(f"written to {out}")
 
 
 def _by_name(out: Path | None) -> Format:
-    return Format.TABLE if out is None else _ENDINGS.get(out.suffix.lower(), Format.TABLE)
+    if out is None:
+        return Format.TABLE
+    if out.suffix.lower() not in _ENDINGS:
+        raise RequestError(
+            f"-o: {out.name}: the name says no format.",
+            hint=f"End it with one of {', '.join(_ENDINGS)}, or give --format.",
+        )
+    return _ENDINGS[out.suffix.lower()]
 
 
 def _text(report: Report, form: Format) -> str:

@@ -101,18 +101,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _cell(value: Any) -> str:
-    return "–" if value is None else str(value)
+    text = "–" if value is None else str(value)
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     ruled = Table(box=box.SIMPLE_HEAD, header_style="bold")
     for number, column in enumerate(columns):
         # what is copied must be whole; long descriptions may wrap
         ruled.add_column(column, no_wrap=number < 2, overflow="fold")
     for row in rows:
-        ruled.add_row(*row)
+        ruled.add_row(*map(Text, row))  # a prompt may hold what rich takes for markup
     Console().print(ruled)

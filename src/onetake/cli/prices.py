@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -76,18 +75,20 @@ def estimate(
 
 
 def _print_estimate(price: CostEstimate) -> None:
+    from onetake.money import plain
+
     if price.expected is None:
         output.say(f"{price.provider} {price.model}: unknown: {price.reason}.")
         if price.low is not None and price.high is not None:
-            output.say(f"between {price.currency} {_plain(price.low)} and {_plain(price.high)}")
+            output.say(f"between {price.currency} {plain(price.low)} and {plain(price.high)}")
     else:
         second = price.per_second if price.per_output_second is None else price.per_output_second
-        per_second = "" if second is None else f", {_plain(second)} per second"
+        per_second = "" if second is None else f", {plain(second)} per second"
         output.say(
-            f"{price.provider} {price.model}: {price.currency} {_plain(price.expected)}{per_second}"
+            f"{price.provider} {price.model}: {price.currency} {plain(price.expected)}{per_second}"
         )
         if price.low != price.high and price.low is not None and price.high is not None:
-            output.say(f"between {_plain(price.low)} and {_plain(price.high)}: sources differ")
+            output.say(f"between {plain(price.low)} and {plain(price.high)}: sources differ")
     if price.basis is not None:
         output.say(f"basis: {price.basis}")
         output.say(f"row {price.why}")
@@ -95,12 +96,6 @@ def _print_estimate(price: CostEstimate) -> None:
         output.say(
             f"source: {price.source}; read {price.checked_on}; confidence {price.confidence}{stale}"
         )
-
-
-def _plain(amount: Decimal) -> str:
-    from onetake.money import plain
-
-    return plain(amount)
 
 
 @app.command("list")

@@ -23,7 +23,8 @@ class By(enum.StrEnum):
     RUN = "run"
 
 
-_MONTH = 30
+_MONTH = datetime.timedelta(days=30)
+_FIRST, _LAST = 2000, 2999
 
 
 def report(
@@ -51,9 +52,11 @@ def report(
 
     settings = load_settings()
     last = _day(until) or datetime.datetime.now(datetime.UTC).date()
-    first = _day(since) or last - datetime.timedelta(days=_MONTH)
+    first = _day(since) or max(last, datetime.date(_FIRST, 2, 1)) - _MONTH
     if first > last:
         raise RequestError(f"--since: {first} is after {last}.")
+    if first.year < _FIRST or last.year > _LAST:
+        raise RequestError(f"--since, --until: give days between {_FIRST} and {_LAST}.")
     environment = "sandbox" if sandbox else "live"
     span = (_start(first), _start(last + datetime.timedelta(days=1)))
     jobs = ask(lambda connection: job_costs(connection, environment, *span))
@@ -69,7 +72,7 @@ def report(
         facts=[f"{_ENVIRONMENTS[environment]}{f', tag {tag}' if tag else ''}. Days are UTC."],
         tables=found.tables([one.value for one in by or ()]),
         charts=spending_charts(found),
-        record=found.to_json(),
+        record=found.to_json([one.value for one in by or ()]),
     )
     formats.show(shown, form, out, as_json=as_json)
 

@@ -47,7 +47,11 @@ class Intent:
         step: it is a step of a chain: a twin whose outcome is unknown must be settled first.
         facts_only: of a twin the facts are wanted, not the files.
         whole: what it may cost at most with the paid steps that come first; None: unknown.
-        first: does the paid steps that come first, and returns the request with their outcomes.
+        approve: refuses what is too dear, or not what was approved; only asked about what will
+            be paid for.
+        first: does the paid steps that come first, and returns the request with their outcomes;
+            is told the job that the chain ends with.
+        ends_with: the last job of the chain that this is a step of, or None.
     """
 
     fitted: FittedRequest
@@ -61,7 +65,9 @@ class Intent:
     step: bool = False
     facts_only: bool = False
     whole: Decimal | None = None
-    first: Callable[[FittedRequest], Awaitable[FittedRequest]] | None = None
+    first: Callable[[FittedRequest, str], Awaitable[FittedRequest]] | None = None
+    ends_with: str | None = None
+    approve: Callable[[], None] = lambda: None
 
 
 class IntentWriter:
@@ -99,15 +105,26 @@ class IntentWriter:
         known = await self._known(intent)
         if known is not None:
             return known
+        intent.approve()
         job_id = new_job_id(self._clock.now())
         await self._verify()
-        values = await self._values(intent, job_id)
-        record, created = await self._journal.ledger.run(
-            lambda connection: self._insert(connection, intent, job_id, values)
-        )
+        try:
+            values = await self._values(intent, job_id)
+            record, created = await self._journal.ledger.run(
+                lambda connection: self._insert(connection, intent, job_id, values)
+            )
+        except BaseException:
+            if intent.first is not None:
+                await self._let_go(job_id)
+            raise
         if created:
             self._journal.tell(record, "intended", None)
         return record
+
+    async def _let_go(self, job_id: str) -> None:
+        """Hold nothing any more for a chain that comes to nothing."""
+        with anyio.CancelScope(shield=True):
+            await self._journal.ledger.run(lambda connection: spending.let_go(connection, job_id))
 
     async def _verify(self) -> None:
         """Let a wrong key show before anything is uploaded, written or paid."""
@@ -175,7 +192,7 @@ class IntentWriter:
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
         proof = callbacks.new_proof()
-        ready = await self._ready(intent)
+        ready = await self._ready(intent, job_id)
         fitted = _with_address(ready, job_id, proof)
         async with self._traffic.uploads:
             prepared = [await self._prepared(asset, fitted) for asset in fitted.assets]
@@ -211,15 +228,24 @@ class IntentWriter:
             "updated_at": now,
         }
 
-    async def _ready(self, intent: Intent) -> FittedRequest:
-        """Do the paid steps that come first, if the budget has room for the whole chain."""
+    async def _ready(self, intent: Intent, job_id: str) -> FittedRequest:
+        """Do the paid steps that come first, if the budgets have room for the whole chain.
+
+        What the jobs of the chain will cost is held meanwhile; each takes its share from that.
+        """
         if intent.first is None:
             return intent.fitted
-        whole, now = _money(intent.whole, intent.currency), self._clock.now()
-        await self._journal.ledger.run(
-            lambda connection: self._budgets.check(connection, now, whole, intent.fitted.tags)
-        )
-        return await intent.first(intent.fitted)
+        cost = _money(intent.whole, intent.currency)
+        tags, budgets, now = intent.fitted.tags, self._budgets, self._clock.now()
+
+        def take(connection: sa.Connection) -> None:
+            budgets.check(connection, now, cost, tags)
+            if cost is not None:
+                place = (budgets.environment, budgets.run)
+                spending.hold(connection, job_id, *place, tags, cost, now)
+
+        await self._journal.ledger.run(take)
+        return await intent.first(intent.fitted, job_id)
 
     async def _prepared(self, asset: LoadedAsset, fitted: FittedRequest) -> PreparedAsset:
         reachable = await self._publisher.reachable(asset, fitted.card)
@@ -242,6 +268,9 @@ class IntentWriter:
             if known is not None:
                 return known, False
             cost = _money(intent.reserve, intent.currency)
+            spending.let_go(connection, job_id)
+            if intent.ends_with is not None and cost is not None:
+                spending.shrink(connection, intent.ends_with, spending.millionths(cost.amount))
             self._budgets.check(connection, values["created_at"], cost, intent.fitted.tags)
             if parent is not None and not store.release_key(connection, parent):
                 continue

@@ -15,6 +15,21 @@ from onetake.ledger.spending import Limit
 from onetake.money import NO_RATES, ExchangeRates, Money, plain
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What is spent or reserved of a limit.
+
+    Attributes:
+        amount: in the limit's currency.
+        unpriced: jobs that cost something nobody knows yet.
+        foreign: sums in currencies for which there is no exchange rate.
+    """
+
+    amount: Decimal
+    unpriced: int
+    foreign: tuple[Money, ...]
+
+
 @dataclass(frozen=True)
 class Budgets:
     """All limits on what the jobs of one run may spend, shared with every other process.
@@ -68,12 +83,20 @@ class Budgets:
         self, connection: sa.Connection, now: float, limit: Limit, cost: Money | None
     ) -> None:
         reserve = self._reserve(limit, cost)
-        before = self.used(connection, now, limit)
-        if before + reserve > limit.money.amount:
+        used = self.used(connection, now, limit)
+        if used.unpriced and not self.allow_unknown:
+            raise BudgetExceeded(
+                f"{used.unpriced} jobs of unknown price count towards {limit}.", hint=_SWITCH
+            )
+        for money in used.foreign:
+            raise self._no_rate(limit, money.currency, f"{money} are spent or reserved")
+        if used.amount + reserve > limit.money.amount:
             currency = limit.money.currency
             what = f"up to {currency} {plain(reserve)}"
+            if cost is None:
+                what = "a job of unknown price"
             if limit.scope != "job":
-                what += f" on top of {plain(before)} spent or reserved"
+                what += f" on top of {plain(used.amount)} spent or reserved"
             raise BudgetExceeded(f"{what} is above {limit}.", hint=_hint(limit))
 
     def _reserve(self, limit: Limit, cost: Money | None) -> Decimal:
@@ -81,37 +104,42 @@ class Budgets:
         if cost is None:
             if self.allow_unknown:
                 return Decimal(0)
-            raise BudgetExceeded(
-                f"the price is unknown, and {limit} is set.",
-                hint="ONETAKE_ALLOW_UNKNOWN_PRICE=1 lets jobs of unknown price through.",
-            )
+            raise BudgetExceeded(f"the price is unknown, and {limit} is set.", hint=_SWITCH)
         reserve = self.rates.convert(cost, limit.money.currency)
         if reserve is None:
-            raise BudgetExceeded(
-                f"the price is in {cost.currency} and {limit} is in {limit.money.currency}; they "
-                "cannot be compared.",
-                hint=f"ONETAKE_EXCHANGE_RATES={cost.currency}:{limit.money.currency}=RATE@DATE "
-                "says what one is worth in the other.",
-            )
+            raise self._no_rate(limit, cost.currency, f"the price is in {cost.currency}")
         return reserve.amount
 
-    def used(self, connection: sa.Connection, now: float, limit: Limit) -> Decimal:
-        """Return what is spent or reserved of a limit, in its currency.
+    def _no_rate(self, limit: Limit, currency: str, what: str) -> BudgetExceeded:
+        pair = f"{currency}:{limit.money.currency}"
+        return BudgetExceeded(
+            f"{what}, and {limit} is in {limit.money.currency}; they cannot be compared.",
+            hint=f"ONETAKE_EXCHANGE_RATES={pair}=RATE@DATE says what one is worth in the other.",
+        )
 
-        Jobs in a currency without an exchange rate do not count: none of them can get in while
-        the limit stands.
-        """
+    def used(self, connection: sa.Connection, now: float, limit: Limit) -> Used:
+        """Return what is spent or reserved of a limit."""
         if limit.scope == "job":
-            return Decimal(0)
+            return Used(Decimal(0), 0, ())
         found = spending.spent(
             connection,
             self.environment,
+            now,
             since=midnight(now) if limit.scope == "day" else None,
             run=(limit.name or self.run) if limit.scope == "run" else None,
             tag=limit.name if limit.scope == "tag" else None,
         )
-        converted = [self.rates.convert(money, limit.money.currency) for money in found]
-        return sum((money.amount for money in converted if money is not None), Decimal(0))
+        amount, foreign = Decimal(0), []
+        for money in found.sums:
+            converted = self.rates.convert(money, limit.money.currency)
+            if converted is None:
+                foreign.append(money)
+            else:
+                amount += converted.amount
+        return Used(amount, found.unpriced, tuple(foreign))
+
+
+_SWITCH = "ONETAKE_ALLOW_UNKNOWN_PRICE=1 lets jobs of unknown price through."
 
 
 def midnight(now: float) -> float:

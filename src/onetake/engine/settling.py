@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import sqlalchemy as sa
 
 from onetake.clock import Clock
@@ -118,12 +120,17 @@ class Settler:
 
         def add_child(connection: sa.Connection, parent: JobRecord) -> None:
             tags = spending.tags_of(connection, record.id)
-            self._budgets.check(connection, self._clock.now(), record.reserve, tags)
+            budgets = dataclasses.replace(self._budgets, run=record.run or self._budgets.run)
+            budgets.check(connection, self._clock.now(), record.reserve, tags)
             _add_child(connection, parent, record, child_id)
 
         unknown = await self._no_longer_sending(record)
         await self._journal.move(
-            unknown, "resubmitted", also=add_child, submission=Submission.ABANDONED
+            unknown,
+            "resubmitted",
+            also=add_child,
+            submission=Submission.ABANDONED,
+            reserved=record.reserved,  # it may have been received, and paid, all the same
         )
         child = await self._journal.get(child_id)
         self._journal.tell(child, "intended", None)

@@ -14,6 +14,7 @@ from onetake.job import Delivery, JobState, Submission, TaskStatus, billed_word,
 from onetake.ledger import store
 from onetake.ledger.records import MILLIONTHS, JobRecord
 from onetake.ledger.tables import accounts, job_tags, jobs
+from onetake.tasks import output_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class JobCost:
         actual: what the vendor took, or None where it is not known.
         reserved: what it may have cost or still cost; None if nothing is known.
         row: name of the price row of the estimate, or None.
+        timed: its output has a length, or would have had one.
+        as_estimated: the vendor counted as many units as were estimated, or does not say.
     """
 
     id: str
@@ -53,6 +56,8 @@ class JobCost:
     actual: Decimal | None
     reserved: Decimal | None
     row: str | None
+    timed: bool = True
+    as_estimated: bool = True
 
 
 def job_costs(
@@ -88,6 +93,9 @@ def _cost(row: sa.RowMapping, tags: tuple[str, ...]) -> JobCost:
     submission = Submission(row["submission"])
     state = job_state(submission, task, Delivery(row["delivery"]))
     error = row["error"] or {}
+    currency = actual.get("currency") or row["currency"] or estimate.get("currency")
+    same = estimate.get("currency") == currency
+    units = [_decimal(item.get("units")) for item in (estimate, actual)]
     return JobCost(
         id=row["id"],
         provider=row["provider"],
@@ -99,11 +107,13 @@ def _cost(row: sa.RowMapping, tags: tuple[str, ...]) -> JobCost:
         billed=billed_word(state, row["sent_at"], row["actual"], error),
         created_at=row["created_at"],
         seconds=_seconds(row["artifacts"]),
-        currency=actual.get("currency") or row["currency"] or estimate.get("currency"),
-        estimated=_decimal(estimate.get("expected")),
+        currency=currency,
+        estimated=_decimal(estimate.get("expected")) if same else None,
         actual=_decimal(actual.get("amount")),
         reserved=None if row["reserved"] is None else Decimal(row["reserved"]) / MILLIONTHS,
         row=estimate.get("row"),
+        timed=output_of(str((row["request"] or {}).get("task"))) in ("video", "audio"),
+        as_estimated=None in units or units[0] == units[1],
     )
 
 

@@ -13,8 +13,9 @@ from typing import Literal, get_args
 
 import sqlalchemy as sa
 
+from onetake.job import Submission
 from onetake.ledger.records import MILLIONTHS
-from onetake.ledger.tables import accounts, budgets, job_tags, jobs
+from onetake.ledger.tables import accounts, budgets, holds, job_tags, jobs
 from onetake.money import Money
 
 Scope = Literal["job", "run", "day", "tag"]
@@ -48,40 +49,122 @@ def millionths(amount: Decimal) -> int:
     return int((amount * MILLIONTHS).to_integral_value(ROUND_CEILING))
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What some jobs have reserved or cost.
+
+    Attributes:
+        sums: one for each currency.
+        unpriced: jobs that cost something nobody knows yet; they are in no sum.
+    """
+
+    sums: tuple[Money, ...]
+    unpriced: int
+
+
 def spent(
     connection: sa.Connection,
     environment: str,
+    now: float,
     *,
     since: float | None = None,
     run: str | None = None,
     tag: str | None = None,
-) -> list[Money]:
-    """Return what jobs have reserved or cost, all accounts together, one sum per currency.
+) -> Spent:
+    """Return what jobs have reserved or cost, all accounts together.
 
     Args:
         connection: the ledger.
         environment: ``live``, or which sandbox; they never add up.
-        since: only jobs made since then, in seconds since the epoch.
+        now: seconds since the epoch; what was held for a chain is given up after a time.
+        since: only jobs sent since then, in seconds since the epoch, and those still to be sent.
         run: only jobs of that run.
         tag: only jobs with that tag.
     """
-    wanted = [accounts.c.environment == environment, jobs.c.reserved.is_not(None)]
-    wanted += [] if since is None else [jobs.c.created_at >= since]
+    wanted = [accounts.c.environment == environment]
+    if since is not None:
+        sent_at = sa.func.coalesce(jobs.c.sent_at, jobs.c.created_at)
+        unsent = jobs.c.submission == Submission.INTENT.value
+        wanted.append(sa.or_(sent_at >= since, unsent))
     wanted += [] if run is None else [jobs.c.run == run]
     if tag is not None:
         tagged = sa.select(job_tags.c.job_id).where(job_tags.c.tag == tag)
         wanted.append(jobs.c.id.in_(tagged))
-    sums = (
-        sa.select(jobs.c.currency, sa.func.sum(jobs.c.reserved))
+    rows = connection.execute(
+        sa.select(
+            jobs.c.currency,
+            sa.func.sum(jobs.c.reserved),
+            sa.func.count().filter(jobs.c.reserved.is_(None)),
+        )
         .join_from(jobs, accounts)
         .where(*wanted)
         .group_by(jobs.c.currency)
+    ).all()
+    held = _held(connection, environment, now, run, tag)
+    sums = [*held, *((code, int(total)) for code, total, _ in rows if total)]
+    return Spent(
+        sums=tuple(
+            Money(Decimal(sum(amount for code, amount in sums if code == one)) / MILLIONTHS, one)
+            for one in sorted({code for code, _ in sums})
+        ),
+        unpriced=sum(count for _, _, count in rows),
     )
-    return [
-        Money(Decimal(int(total)) / MILLIONTHS, currency)
-        for currency, total in connection.execute(sums)
-        if total and currency
-    ]
+
+
+# ── what chains will still cost ──
+
+HELD_SECONDS = 6 * 3600.0
+"""For so long a chain may take until its last job is written; then its share is given up."""
+
+
+def hold(
+    connection: sa.Connection,
+    job_id: str,
+    environment: str,
+    run: str,
+    tags: Sequence[str],
+    cost: Money,
+    now: float,
+) -> None:
+    """Hold what a chain will cost, until its jobs are written.
+
+    Args:
+        connection: the transaction that has checked the budgets.
+        job_id: of the chain's last job.
+        environment: ``live``, or which sandbox.
+        run: the run.
+        tags: the job's.
+        cost: of the whole chain, at most.
+        now: seconds since the epoch.
+    """
+    row = {"job_id": job_id, "environment": environment, "run": run, "currency": cost.currency}
+    figures = {"amount": millionths(cost.amount), "until": now + HELD_SECONDS}
+    names = ["", *dict.fromkeys(tags)]
+    connection.execute(holds.insert(), [{**row, **figures, "tag": name} for name in names])
+
+
+def shrink(connection: sa.Connection, job_id: str, by: int) -> None:
+    """Hold that much less: one of the chain's jobs is about to reserve it itself."""
+    connection.execute(holds.update().filter_by(job_id=job_id).values(amount=holds.c.amount - by))
+
+
+def let_go(connection: sa.Connection, job_id: str) -> None:
+    """Hold nothing for a chain any more."""
+    connection.execute(holds.delete().filter_by(job_id=job_id))
+
+
+def _held(
+    connection: sa.Connection, environment: str, now: float, run: str | None, tag: str | None
+) -> list[tuple[str, int]]:
+    wanted = sa.select(holds.c.currency, holds.c.amount).where(
+        holds.c.environment == environment,
+        holds.c.tag == (tag or ""),
+        holds.c.until > now,
+        holds.c.amount > 0,
+    )
+    if run is not None:
+        wanted = wanted.where(holds.c.run == run)
+    return [(code, int(amount)) for code, amount in connection.execute(wanted)]
 
 
 def limits(connection: sa.Connection, environment: str) -> list[Limit]:

@@ -100,6 +100,19 @@ budgets = sa.Table(
     sa.Column("set_at", sa.Float, nullable=False),
 )
 
+# what chains of jobs will still cost; with a tag a row counts for that tag, without for the rest
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("job_id", sa.String(36), primary_key=True),
+    sa.Column("tag", sa.String(64), primary_key=True),
+    sa.Column("environment", sa.String(255), nullable=False),
+    sa.Column("run", sa.String(128), nullable=False),
+    sa.Column("amount", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(8), nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+)
+
 # delivered files by content
 files = sa.Table(
     "files",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from onetake.errors import BudgetExceeded, RequestError
-from onetake.money import NO_RATES, ExchangeRates, Money, parse_money, plain
+from onetake.money import NO_RATES, ExchangeRates, Money, is_amount, parse_money, plain
 from onetake.pricing.estimate import CostEstimate
 
 
@@ -56,6 +56,8 @@ def amount_of(name: str, value: Money | Decimal | str | int) -> Money:
         RequestError: it is no amount.
     """
     if isinstance(value, Money):
+        if not is_amount(value.amount):
+            raise RequestError(f"{name}: {value.amount} is not an amount such as 0.50.")
         return value
     try:
         return parse_money(str(value))

@@ -11,7 +11,7 @@ from typing import Any
 
 from onetake import plugins
 from onetake.catalog import Catalog, ModelCard
-from onetake.errors import RequestError
+from onetake.errors import ConfigurationError, RequestError
 from onetake.fitting import FittedRequest, fit
 from onetake.money import NO_RATES, ExchangeRates, Money
 from onetake.pricing.estimate import MAX_AGE, CostEstimate, Terms, estimate_chain
@@ -145,13 +145,28 @@ def compare(
             "generation_type: to compare, say which task, such as image-to-video, or name a model."
         )
     search = _Search(request, Terms(region, on, prices, price_age))
-    for name in providers if providers is not None else sorted(plugins.registry().cards):
+    names = list(providers) if providers is not None else sorted(plugins.registry().cards)
+    _check_region(region, names)
+    for name in names:
         search.ask(plugins.catalog(name))
     return Comparison(
         offers=tuple(sorted(search.offers, key=lambda offer: _rank(offer, rates))),
         nearest=tuple(sorted(search.nearest, key=lambda offer: _rank(offer, rates))),
         unavailable=tuple(search.unavailable),
     )
+
+
+def _check_region(region: str | None, providers: Sequence[str]) -> None:
+    """Refuse a region that nobody has; it would silently be the default one everywhere.
+
+    Raises:
+        ConfigurationError: names the regions that there are.
+    """
+    known = {name for provider in providers for name in plugins.provider_card(provider).regions}
+    if region is not None and region not in known:
+        raise ConfigurationError(
+            f"region: {region!r} is unknown; it is one of {', '.join(sorted(known))}."
+        )
 
 
 def _task(request: GenerationRequest) -> str | None:

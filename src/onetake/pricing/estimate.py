@@ -15,7 +15,7 @@ from typing import Any
 from onetake import chains
 from onetake.catalog import Catalog, ProviderCard
 from onetake.fitting import FittedRequest, fit
-from onetake.money import plain
+from onetake.money import exact, plain
 from onetake.pricing.price_book import STARTED, PriceBook, PriceRow, UnitPrice, load_price_book
 from onetake.pricing.quantities import Quantity, quantity
 
@@ -111,13 +111,13 @@ class CostEstimate:
         return {
             "provider": self.provider,
             "model": self.model,
-            "expected": _text(self.expected),
-            "low": _text(self.low),
-            "high": _text(self.high),
-            "per_second": _text(self.per_second),
-            "per_output_second": _text(self.per_output_second),
-            "units": _text(self.units),
-            "seconds": _text(self.seconds),
+            "expected": exact(self.expected),
+            "low": exact(self.low),
+            "high": exact(self.high),
+            "per_second": exact(self.per_second),
+            "per_output_second": exact(self.per_output_second),
+            "units": exact(self.units),
+            "seconds": exact(self.seconds),
             "currency": self.currency,
             "basis": self.basis,
             "row": self.row,
@@ -129,10 +129,6 @@ class CostEstimate:
             "reason": self.reason,
             "hash": self.hash,
         }
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount.normalize():f}"
 
 
 def estimate(
@@ -176,9 +172,13 @@ def _priced(
     lowest = min(rates) if row.at_least is None else row.at_least * each
     counted = quantity(fitted, row)
     expected = None if row.at_least is not None else _times(rates[0], counted.expected)
-    source = row.source if unit is None else f"{row.source}; {unit.amount} {currency} per unit"
+    source = (
+        row.source
+        if unit is None
+        else f"{row.source}; {plain(unit.amount)} {currency} per unit: {unit.source}"
+    )
     checked = min([row.checked_on, *([] if unit is None else [unit.checked_on])])
-    return CostEstimate(
+    price = CostEstimate(
         provider=provider.name,
         model=fitted.card.name,
         expected=expected,
@@ -198,8 +198,9 @@ def _priced(
         source=source,
         confidence=_least(row.confidence, row.confidence if unit is None else unit.confidence),
         reason=None if expected is not None else _why_open(row),
-        hash=_hash(fitted, provider.name, f"{expected} {currency} {row.checked_on}"),
+        hash="",
     )
+    return dataclasses.replace(price, hash=_hash(fitted, price))
 
 
 def _times(amount: Decimal, count: Decimal | None) -> Decimal | None:
@@ -217,11 +218,9 @@ def _per_second(row: PriceRow, rate: Decimal, counted: Quantity) -> Decimal | No
         return rate
     if row.unit in STARTED:
         return rate / STARTED[row.unit]
-    return _divided(_times(rate, counted.expected), counted.seconds) if _is_film(row) else None
-
-
-def _is_film(row: PriceRow) -> bool:
-    return row.unit == "video"
+    if row.unit == "video":
+        return _divided(_times(rate, counted.expected), counted.seconds)
+    return None
 
 
 _NAMES = {"second": "s", "started_5s": "× 5 s begun", "image": "pictures", "call": "calls"}
@@ -305,7 +304,7 @@ def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
 def _unknown(
     fitted: FittedRequest, provider: ProviderCard, terms: Terms, reason: str
 ) -> CostEstimate:
-    return CostEstimate(
+    price = CostEstimate(
         provider=provider.name,
         model=fitted.card.name,
         expected=None,
@@ -318,21 +317,25 @@ def _unknown(
         source=None,
         confidence=None,
         reason=reason,
-        hash=_hash(fitted, provider.name, reason),
+        hash="",
         as_of=terms.day.isoformat(),
     )
+    return dataclasses.replace(price, hash=_hash(fitted, price))
 
 
-def _hash(fitted: FittedRequest, provider: str, price: str) -> str:
+def _hash(fitted: FittedRequest, price: CostEstimate) -> str:
+    """Identify a request and everything of its price that an approval rests on."""
+    bounds = (price.low, price.expected, price.high)
     content = {
-        "provider": provider,
+        "provider": price.provider,
         "model": fitted.card.vendor_id,
         "prompt": fitted.prompt,
         "negative_prompt": fitted.negative_prompt,
         "parameters": dict(fitted.parameters),
         "vendor": dict(fitted.vendor),
         "assets": [(asset.role, asset.sha256) for asset in fitted.assets],
-        "price": price,
+        "price": [*map(exact, bounds), price.currency, price.row, price.checked_on],
+        "reason": price.reason,
     }
     text = json.dumps(content, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

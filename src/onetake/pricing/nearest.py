@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def _next(value: Any, spec: ParameterSpec) -> Any:
     if isinstance(value, str) and value in _SIZES:
         sizes = [size for size in _SIZES if size in allowed]
         return _from(_SIZES.index(value), [(_SIZES.index(size), size) for size in sizes])
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     numbers = [choice for choice in allowed if isinstance(choice, int | float)]
     if numbers:

@@ -19,8 +19,10 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from onetake import plugins
 from onetake.errors import ConfigurationError
 from onetake.fitting import FittedRequest
+from onetake.money import MOST
 
 EntryT = TypeVar("EntryT", bound="Entry")
 Confidence = Literal["high", "medium", "low"]
@@ -46,6 +48,12 @@ class Entry(BaseModel):
     own: bool = Field(default=False, exclude=True)
     """It stands in the user's own file."""
 
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Entry:
+        if self.valid_to is not None and self.valid_to < self.valid_from:
+            raise ValueError("valid_to is before valid_from")
+        return self
+
     def holds(self, on: datetime.date) -> bool:
         """Say whether it applies on a day."""
         return self.valid_from <= on and (self.valid_to is None or on <= self.valid_to)
@@ -54,7 +62,7 @@ class Entry(BaseModel):
 class UnitPrice(Entry):
     """What one unit of the vendor costs in money."""
 
-    amount: Decimal = Field(ge=0)
+    amount: Decimal = Field(ge=0, le=MOST)
     currency: str = Currency
     pack: str = "video"
     """Kind of pack or product that the unit belongs to."""
@@ -67,7 +75,7 @@ class Pack(Entry):
     pack: str = "video"
     """Kind of units."""
     units: Decimal | None = Field(default=None, gt=0)
-    price: Decimal | None = Field(default=None, ge=0)
+    price: Decimal | None = Field(default=None, ge=0, le=MOST)
     currency: str = Currency
     slots: int | None = Field(default=None, ge=1)
     """Unfinished tasks that it allows at once."""
@@ -80,8 +88,8 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    amount: Decimal | None = Field(default=None, ge=0)
-    units: Decimal | None = Field(default=None, ge=0)
+    amount: Decimal | None = Field(default=None, ge=0, le=MOST)
+    units: Decimal | None = Field(default=None, ge=0, le=MOST)
     checked_on: datetime.date
     source: str
 
@@ -94,15 +102,17 @@ class PriceRow(Entry):
     """What is counted. ``second`` means a second of output, as asked for."""
     measure: str | None = None
     """Input whose seconds count, where the output's length follows from it."""
-    multiple: int | None = None
+    multiple: int | None = Field(default=None, gt=0)
     """Seconds to a multiple of which the length is rounded up."""
+    rounding: Literal["nearest"] | None = None
+    """How measured seconds are rounded; None: not known, between the whole seconds around."""
     pack: str = "video"
     """Kind of pack or product whose units these are."""
-    amount: Decimal | None = Field(default=None, ge=0)
+    amount: Decimal | None = Field(default=None, ge=0, le=MOST)
     currency: str = Field(default="USD", pattern="^[A-Z]{3}$")
-    units: Decimal | None = Field(default=None, ge=0)
+    units: Decimal | None = Field(default=None, ge=0, le=MOST)
     """Vendor units in place of money."""
-    at_least: Decimal | None = Field(default=None, ge=0)
+    at_least: Decimal | None = Field(default=None, ge=0, le=MOST)
     """Lowest price, where the request does not tell what decides: ``amount`` or ``units`` is then
     the highest, and nothing is expected."""
     when: Mapping[str, Any] = Field(default_factory=dict)
@@ -112,6 +122,8 @@ class PriceRow(Entry):
 
     @model_validator(mode="after")
     def _money_or_units(self) -> PriceRow:
+        if self.at_least is not None and any(self.at_least > rate for rate in self.rates):
+            raise ValueError(f"{self.models[0]}: at_least is more than the price itself")
         readings: tuple[PriceRow | Claim, ...] = (self, *self.disputed)
         for item in readings:
             if (item.amount is None) == (item.units is None):
@@ -217,7 +229,8 @@ def load_price_book(package: str, own: Path | None = None, provider: str = "") -
     listed = _packaged(package)
     if own is None:
         return listed
-    mine = _own_books(own, own.stat().st_mtime_ns if own.is_file() else 0).get(provider)
+    own = own.expanduser()
+    mine = _own_books(own, _changed(own)).get(provider)
     if mine is None:
         return listed
     return PriceBook(
@@ -225,6 +238,13 @@ def load_price_book(package: str, own: Path | None = None, provider: str = "") -
         unit_price=(*map(_as_own, mine.unit_price), *listed.unit_price),
         pack=(*map(_as_own, mine.pack), *listed.pack),
     )
+
+
+def _changed(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0  # reading it says what is wrong
 
 
 def _as_own(entry: EntryT) -> EntryT:
@@ -243,11 +263,36 @@ def _packaged(package: str) -> PriceBook:
 def _own_books(file: Path, changed: int) -> Mapping[str, PriceBook]:
     """Read the user's own file; ``changed`` makes a changed file a new one."""
     try:
-        text = file.expanduser().read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"ONETAKE_PRICES: {file} cannot be read: {error}.") from error
-    tables = _parsed(text, str(file))
-    return {name: _read(f"{file}: {name}", table) for name, table in tables.items()}
+        text = file.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        told = str(error)[:200]
+        raise ConfigurationError(f"ONETAKE_PRICES: {told}: cannot be read.") from error
+    books = {
+        name: _read(f"{file}: {name}", table) for name, table in _parsed(text, str(file)).items()
+    }
+    for name, book in books.items():
+        _check_names(file, name, book)
+    return books
+
+
+def _check_names(file: Path, provider: str, book: PriceBook) -> None:
+    """Refuse rows that could never apply: a mistyped name would leave the list price in force.
+
+    Raises:
+        ConfigurationError: names what does not exist.
+    """
+    if provider not in plugins.registry().cards:
+        known = ", ".join(sorted(plugins.registry().cards))
+        raise ConfigurationError(f"{file}: {provider}: no such provider; installed: {known}.")
+    models = {card.name: card for card in plugins.catalog(provider).cards}
+    for row in book.price:
+        for name in row.models:
+            if name not in models:
+                raise ConfigurationError(f"{file}: {provider}: no model is called {name!r}.")
+            if row.measure is not None and row.measure not in models[name].inputs:
+                raise ConfigurationError(
+                    f"{file}: {provider}: {name} has no input {row.measure!r} to measure."
+                )
 
 
 def _parsed(text: str, label: str) -> dict[str, Any]:
@@ -267,7 +312,10 @@ def _read(label: str, tables: Any) -> PriceBook:
         raise ConfigurationError(f"{label}: expected tables such as [[price]], got {tables!r:.60}.")
     defaults = tables.get("defaults", {})
     given = {name: rows for name, rows in tables.items() if name != "defaults"}
-    given["price"] = [{**defaults, **row} for row in given.get("price", ())]
+    rows = given.get("price", [])
+    if not isinstance(defaults, dict) or not _are_tables(rows):
+        raise ConfigurationError(f"{label}: defaults is one table, price are tables: [[price]].")
+    given["price"] = [{**defaults, **row} for row in rows]
     try:
         return PriceBook.model_validate(given)
     except ValidationError as error:
@@ -276,6 +324,10 @@ def _read(label: str, tables: Any) -> PriceBook:
         raise ConfigurationError(
             f"{label}: {where}: {first['input']!r:.80}: {first['msg']}."
         ) from error
+
+
+def _are_tables(rows: Any) -> bool:
+    return isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
 
 
 def schema() -> dict[str, Any]:

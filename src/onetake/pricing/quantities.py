@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from onetake.fitting import FittedRequest
 from onetake.pricing.price_book import STARTED, PriceRow
@@ -66,22 +66,25 @@ def _measured(fitted: FittedRequest, row: PriceRow, role: str) -> Bounds:
     """Count the seconds of an input; of one that was not read, what its slot allows."""
     asset, slot = fitted.asset(role), fitted.card.inputs[role]
     if asset is not None and asset.seconds is not None:
-        return _exactly(_billed(asset.seconds, row))
+        return _billed(asset.seconds, row)
     low, high = slot.min_seconds, slot.max_seconds
     return (
-        None if low is None else _billed(low, row),
+        None if low is None else _billed(low, row)[0],
         None,
-        None if high is None else _billed(high, row),
+        None if high is None else _billed(high, row)[2],
     )
 
 
-def _billed(seconds: float, row: PriceRow) -> Decimal:
-    exact = _exact(seconds)
+def _billed(seconds: float, row: PriceRow) -> Bounds:
+    length = _exact(seconds)
     if row.multiple is not None:
-        return (exact / row.multiple).to_integral_value(ROUND_CEILING) * row.multiple
+        return _exactly((length / row.multiple).to_integral_value(ROUND_CEILING) * row.multiple)
     if row.unit in STARTED:
-        return (exact / STARTED[row.unit]).to_integral_value(ROUND_CEILING)
-    return exact.to_integral_value(ROUND_HALF_UP)
+        return _exactly((length / STARTED[row.unit]).to_integral_value(ROUND_CEILING))
+    if row.rounding == "nearest":
+        return _exactly(length.to_integral_value(ROUND_HALF_UP))
+    low, high = (length.to_integral_value(way) for way in (ROUND_FLOOR, ROUND_CEILING))
+    return low, length, high
 
 
 def _exact(seconds: float) -> Decimal:

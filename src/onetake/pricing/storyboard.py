@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from onetake.errors import RequestError
-from onetake.money import NO_RATES, ExchangeRates, Money
+from onetake.money import NO_RATES, ExchangeRates, Money, exact
 from onetake.pricing.compare import Comparison, Offer, compare
 from onetake.request import GenerationRequest
 
@@ -50,15 +50,11 @@ class Total:
                 for offer in self.offers
             ],
             "currency": self.currency,
-            "expected": _text(self.expected),
-            "seconds": _text(self.seconds),
-            "per_second": _text(self.per_second),
+            "expected": exact(self.expected),
+            "seconds": exact(self.seconds),
+            "per_second": exact(self.per_second),
             "reason": self.reason,
         }
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount.normalize():f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +97,8 @@ def compare_shots(
     Args:
         shots: the requests.
         providers: names; all installed ones when None.
-        rates: your exchange rates; without one, offers in other currencies than the first
-            shot's cheapest are left out of the mix.
+        rates: your exchange rates; without one, a total is in the currency that most
+            shots can be had in.
         **options: further arguments of `onetake.compare`.
 
     Raises:
@@ -144,41 +140,44 @@ def _of_model(model: tuple[str, str]) -> Choice:
 def _total(
     name: str, found: Sequence[Comparison], rates: ExchangeRates, is_wanted: Choice
 ) -> Total:
-    """Add the cheapest wanted offers up, in one currency."""
-    chosen: list[Offer | None] = []
-    costs: list[Money] = []
-    for item in found:
-        offer, cost = _cheapest(item, rates, is_wanted, costs[0].currency if costs else None)
-        chosen.append(offer)
-        costs += [] if cost is None else [cost]
-    missing = [str(number) for number, offer in enumerate(chosen, start=1) if offer is None]
-    seconds = [None if offer is None else offer.estimate.seconds for offer in chosen]
-    lengths = [length for length in seconds if length is not None]
+    """Add the cheapest wanted offers up, in the currency that most shots can be had in."""
+    costs = [_costs(item, rates, is_wanted) for item in found]
+    currencies = sorted({cost.currency for shot in costs for cost, _ in shot})
+    ways = [_in_currency(name, costs, currency) for currency in currencies or ["USD"]]
+    return max(ways, key=lambda way: sum(offer is not None for offer in way.offers))
+
+
+Cost = tuple[Money, Offer]
+
+
+def _costs(item: Comparison, rates: ExchangeRates, is_wanted: Choice) -> list[Cost]:
+    """Return the wanted offers of known price, cheapest job first."""
+    known = [
+        (rates.common(Money(offer.estimate.expected, offer.estimate.currency)), offer)
+        for offer in filter(is_wanted, item.offers)
+        if offer.estimate.expected is not None
+    ]
+    return sorted(known, key=lambda cost: cost[0].amount)
+
+
+def _in_currency(name: str, costs: Sequence[Sequence[Cost]], currency: str) -> Total:
+    chosen = [next((cost for cost in shot if cost[0].currency == currency), None) for shot in costs]
+    missing = [
+        f"{number} (only in another currency)" if shot else str(number)
+        for number, (shot, cost) in enumerate(zip(costs, chosen, strict=True), start=1)
+        if cost is None
+    ]
+    lengths = [None if cost is None else cost[1].estimate.seconds for cost in chosen]
+    known = [length for length in lengths if length is not None]
+    amounts = [cost[0].amount for cost in chosen if cost is not None]
     return Total(
         name=name,
-        offers=tuple(chosen),
-        currency=costs[0].currency if costs else "USD",
-        expected=None if missing else sum((cost.amount for cost in costs), Decimal(0)),
-        seconds=sum(lengths, Decimal(0)) if len(lengths) == len(seconds) else None,
+        offers=tuple(None if cost is None else cost[1] for cost in chosen),
+        currency=currency,
+        expected=None if missing else sum(amounts, Decimal(0)),
+        seconds=sum(known, Decimal(0)) if len(known) == len(lengths) else None,
         reason=f"no offer of known price for shot {', '.join(missing)}" if missing else None,
     )
-
-
-def _cheapest(
-    item: Comparison, rates: ExchangeRates, is_wanted: Choice, currency: str | None
-) -> tuple[Offer | None, Money | None]:
-    """Return the cheapest wanted offer, and its cost in the currency of those before."""
-    priced: list[tuple[Decimal, int, Offer, Money]] = []
-    for offer in filter(is_wanted, item.offers):
-        if offer.estimate.expected is not None:
-            cost = rates.common(Money(offer.estimate.expected, offer.estimate.currency))
-            if currency in (None, cost.currency):
-                priced.append((cost.amount, len(priced), offer, cost))
-    if not priced:
-        return None, None
-    first = priced[0][3].currency
-    _, _, offer, cost = min(entry for entry in priced if entry[3].currency == first)
-    return offer, cost
 
 
 def _sorted(totals: Sequence[Total]) -> tuple[Total, ...]:

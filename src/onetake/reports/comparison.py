@@ -96,10 +96,12 @@ _TOTAL = ("way", "all shots", "currency", "seconds", "per second", "models", "wh
 def storyboard_tables(found: Storyboard) -> list[Table]:
     """Return the totals of all ways, then the cheapest offer for each shot."""
     shots = [
-        (number, (shot.prompt or "…")[:60], *_chosen(found.mix.offers[number - 1]))
-        for number, shot in enumerate(found.shots, start=1)
+        (number, (shot.prompt or "…")[:60], *_chosen(offer), None if offer else _why_not(item))
+        for number, (shot, offer, item) in enumerate(
+            zip(found.shots, found.mix.offers, found.comparisons, strict=True), start=1
+        )
     ]
-    columns = ("shot", "prompt", *_CHOSEN)
+    columns = ("shot", "prompt", *_CHOSEN, "why not")
     return [
         Table("The whole storyboard", _TOTAL, (_total(found.mix), *map(_total, found.providers))),
         Table("With one model for all shots", _TOTAL, tuple(map(_total, found.routes))),
@@ -135,6 +137,13 @@ def _chosen(offer: Offer | None) -> tuple[Cell, ...]:
         price.expected,
         price.currency,
     )
+
+
+def _why_not(found: Comparison) -> str:
+    """Say why a shot has no offer, as the first models do."""
+    open_prices = [offer.estimate.reason for offer in found.offers]
+    reasons = [*open_prices, *(item.reason for item in found.unavailable)]
+    return next(filter(None, reasons), "no model does this task")
 
 
 def storyboard_charts(found: Storyboard) -> list[Chart]:

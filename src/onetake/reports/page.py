@@ -23,7 +23,7 @@ COLOURS = 6
 """Series that have a colour of their own; more of them begin anew."""
 
 MOST_BARS = 40
-"""Bars of one chart; what is beyond stands in the table."""
+"""Bars of one chart; what is beyond stands in the table, and the chart says so."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ def page(title: str, facts: Sequence[str], charts: Sequence[Chart], tables: Sequ
 def _figure(chart: Chart) -> str:
     svg = _graph(chart).render(is_unicode=True)
     svg = re.sub(r"<!--.*?-->|<script.*?</script>", "", svg, flags=re.DOTALL)
-    name = html.escape(chart.title)
+    left = len(chart.labels) - MOST_BARS
+    more = f" (without {left} more, which stand in the table)" if left > 0 else ""
+    name = html.escape(chart.title + more)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
     return f"<figure><figcaption>{name}</figcaption>{svg}</figure>"
 

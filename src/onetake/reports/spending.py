@@ -11,8 +11,8 @@ from typing import Any
 
 from onetake.job import JobState
 from onetake.ledger.reporting import JobCost
-from onetake.money import NO_RATES, ExchangeRates, Money
-from onetake.reports.page import Chart
+from onetake.money import NO_RATES, ExchangeRates, Money, exact
+from onetake.reports.page import MOST_BARS, Chart
 from onetake.reports.tables import Cell, Table
 
 _CENT_OF_A_CENT = Decimal("0.0001")
@@ -35,6 +35,7 @@ class Sum:
         unpriced: jobs that cost something nobody knows; they are in no sum.
         estimated: expected cost of the jobs whose bill is known, for comparison.
         wasted: part of ``billed`` and ``assumed`` that brought no result.
+        timed: part of them for films and sounds, failures and reruns included.
         seconds: length of what was delivered.
     """
 
@@ -49,6 +50,7 @@ class Sum:
     unpriced: int
     estimated: Decimal
     wasted: Decimal
+    timed: Decimal
     seconds: Decimal
 
     @property
@@ -58,10 +60,10 @@ class Sum:
 
     @property
     def per_second(self) -> Decimal | None:
-        """What a delivered second cost, with failures and reruns in it."""
+        """What a delivered second cost, with failures and reruns in it; pictures do not count."""
         if not self.seconds or self.unpriced:
             return None
-        return (self.spent / self.seconds).quantize(_CENT_OF_A_CENT, ROUND_HALF_UP)
+        return (self.timed / self.seconds).quantize(_CENT_OF_A_CENT, ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
@@ -136,14 +138,15 @@ class SpendingReport:
         shown += [_unknown(self.unknown)] if self.unknown else []
         return shown
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the documented JSON object."""
+    def to_json(self, by: Sequence[str] = ()) -> dict[str, Any]:
+        """Return the documented JSON object, with all groups or only these."""
+        wanted = {name: self.groups[name] for name in by or self.groups}
         return {
             "since": self.since.isoformat(),
             "until": self.until.isoformat(),
             "environment": self.environment,
             "totals": [_sum_json(item) for item in self.totals],
-            **{f"by_{name}": list(map(_sum_json, found)) for name, found in self.groups.items()},
+            **{f"by_{name}": list(map(_sum_json, found)) for name, found in wanted.items()},
             "drift": [_drift_json(item) for item in self.drifts],
             "unknown": [_sum_json(item) for item in self.unknown],
             "rates": [str(rate) for rate in self.rates.rates],
@@ -240,13 +243,16 @@ def _sum(name: str, currency: str, jobs: Sequence[JobCost]) -> Sum:
         estimated=_added(job.estimated for job in billed if job.estimated is not None),
         wasted=_added(job.actual for job in billed if _is_waste(job))
         + _added(job.estimated for job in assumed if _is_waste(job)),
+        timed=_added(job.actual for job in billed if job.timed)
+        + _added(job.estimated for job in assumed if job.timed),
         seconds=_added(job.seconds for job in jobs),
     )
 
 
 def _is_assumed(job: JobCost) -> bool:
-    """It is paid, the vendor does not say how much, and there was an estimate."""
-    return job.actual is None and job.billed == "yes" and job.estimated is not None
+    """It is paid, the vendor does not say how much, and there was an estimate that still holds."""
+    known = job.estimated is not None and job.as_estimated
+    return job.actual is None and job.billed == "yes" and known
 
 
 def _is_unpriced(job: JobCost) -> bool:
@@ -256,7 +262,7 @@ def _is_unpriced(job: JobCost) -> bool:
     if not job.state.ended:
         return job.reserved is None
     if job.billed == "yes":
-        return job.estimated is None
+        return not _is_assumed(job)
     return job.reserved != 0
 
 
@@ -316,12 +322,13 @@ def _drifts(drifts: Sequence[Drift]) -> Table:
             item.estimated,
             item.billed,
             item.difference,
-            None if item.percent is None else f"{item.percent:+f} %",
+            item.percent,
         )
         for item in drifts
     ]
     columns = (
-        "provider", "price row", "jobs", "currency", "estimated", "billed", "difference", "drift",
+        "provider", "price row", "jobs", "currency", "estimated", "billed", "difference",
+        "drift in %",
     )  # fmt: skip
     return Table("Estimated against billed", columns, tuple(rows), "Delivered jobs only.")
 
@@ -339,40 +346,36 @@ def _sum_json(item: Sum) -> dict[str, Any]:
     amounts = ("billed", "assumed", "reserved", "estimated", "wasted", "seconds", "per_second")
     found = {name: getattr(item, name) for name in ("name", "currency", "jobs", "delivered")}
     found |= {"failed": item.failed, "unpriced": item.unpriced}
-    return {**found, **{name: _text(getattr(item, name)) for name in amounts}}
+    return {**found, **{name: exact(getattr(item, name)) for name in amounts}}
 
 
 def _drift_json(item: Drift) -> dict[str, Any]:
     amounts = ("estimated", "billed", "difference", "percent")
     found = {name: getattr(item, name) for name in ("row", "provider", "currency", "jobs")}
-    return {**found, **{name: _text(getattr(item, name)) for name in amounts}}
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else f"{amount.normalize():f}"
+    return {**found, **{name: exact(getattr(item, name)) for name in amounts}}
 
 
 # ── as charts ──
 
 
 def spending_charts(report: SpendingReport) -> list[Chart]:
-    """Return spend by day and provider, by model, and the drift of price rows."""
+    """Return spend by day, model and tag, one chart for each currency."""
     charts = []
     for currency in dict.fromkeys(item.currency for item in report.totals):
-        charts += [
-            _chart(f"Spent by day, {currency}", report.groups["day"], currency),
-            _chart(f"Spent by model, {currency}", report.groups["model"], currency),
-            _chart(f"Spent by tag, {currency}", report.groups["tag"], currency),
-        ]
+        days = [item for item in report.groups["day"] if item.currency == currency]
+        charts.append(_chart(f"Spent by day, {currency}", days[-MOST_BARS:]))
+        for name in ("model", "tag"):
+            own = [item for item in report.groups[name] if item.currency == currency]
+            dearest = sorted(own, key=lambda item: (-item.spent, item.name))
+            charts.append(_chart(f"Spent by {name}, {currency}", dearest[:MOST_BARS]))
     return charts
 
 
-def _chart(title: str, sums: Sequence[Sum], currency: str) -> Chart:
-    some = [item for item in sums if item.currency == currency]
+def _chart(title: str, sums: Sequence[Sum]) -> Chart:
     series = {
-        "with a result": [item.spent - item.wasted for item in some],
-        "without a result": [item.wasted for item in some],
-        "under way": [item.reserved for item in some],
+        "with a result": [item.spent - item.wasted for item in sums],
+        "without a result": [item.wasted for item in sums],
+        "under way": [item.reserved for item in sums],
     }
     shown = {name: values for name, values in series.items() if any(values)}
-    return Chart(title, [item.name for item in some], shown)
+    return Chart(title, [item.name for item in sums], shown)

@@ -1,22 +1,22 @@
-"""Tables as plain text, Markdown, CSV and JSON."""
+"""Tables as plain text, Markdown and CSV."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from onetake.money import plain
+from onetake.money import exact, plain
 
 Cell = str | int | Decimal | None
 NOTHING = "–"
 SECONDS = "seconds"
 """The column of decimals that are no money."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,13 @@ def _shown(cell: Cell, column: str) -> str:
     if cell is None:
         return NOTHING
     if not isinstance(cell, Decimal):
-        return str(cell)
-    return f"{round(float(cell), 2):g}" if column == SECONDS else plain(cell)
+        return one_line(str(cell))
+    return f"{round(cell, 2).normalize():f}" if column == SECONDS else plain(cell)
+
+
+def one_line(text: str) -> str:
+    """Return a text without what moves a cursor or breaks a line; a prompt may hold anything."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def markdown(tables: Iterable[Table]) -> str:
@@ -64,7 +69,8 @@ def _markdown(table: Table) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    safe = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
+    safe = [html.escape(cell, quote=False) for cell in cells]
+    safe = [cell.replace("\\", "\\\\").replace("|", "\\|") for cell in safe]
     return f"| {' | '.join(safe)} |"
 
 
@@ -88,23 +94,7 @@ def _exact(cell: Cell) -> str:
         return ""
     if isinstance(cell, str):
         return f"'{cell}" if cell.startswith(_FORMULA) else cell
-    return f"{cell.normalize():f}" if isinstance(cell, Decimal) else str(cell)
-
-
-def as_json(tables: Iterable[Table]) -> list[dict[str, Any]]:
-    """Return tables as plain JSON; amounts as decimal strings."""
-    return [
-        {
-            "title": table.title,
-            "rows": [dict(zip(table.columns, map(_plain, row), strict=True)) for row in table.rows],
-            "note": table.note,
-        }
-        for table in tables
-    ]
-
-
-def _plain(cell: Cell) -> str | int | None:
-    return f"{cell.normalize():f}" if isinstance(cell, Decimal) else cell
+    return str(exact(cell) if isinstance(cell, Decimal) else cell)
 
 
 def as_text(table: Table) -> str:

@@ -313,8 +313,9 @@ class FalDriver(Driver):
 
     async def deductions(self, since: float, until: float) -> Sequence[Deduction]:
         """Return billing events, oldest first; fal writes them minutes after a request's end."""
-        query = platform.events_query(since, until)
-        events = await self._pages(platform.BILLING_EVENTS, query, "billing_events")
+        events: list[Mapping[str, Any]] = []
+        for query in platform.events_queries(since, until):
+            events += await self._pages(platform.BILLING_EVENTS, query, "billing_events")
         with _reading():
             return sorted(map(platform.deduction, events), key=lambda item: item.at)
 

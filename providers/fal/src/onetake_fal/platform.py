@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +26,7 @@ AT_ONCE = 50
 """Endpoints that one question may name."""
 
 EVENTS_AT_ONCE = 1000
+EVENTS_SPAN = 90 * 86_400.0
 NANO = Decimal(1_000_000_000)
 
 
@@ -56,9 +57,15 @@ def matching(listed: Sequence[Mapping[str, Any]], lost: LostSubmission) -> list[
     return list(found.values())
 
 
-def events_query(since: float, until: float) -> dict[str, str]:
-    """Return the query for what was billed in a span of time; fal counts whole seconds."""
-    return {"start": iso(since), "end": iso(until + 1), "limit": str(EVENTS_AT_ONCE)}
+def events_queries(since: float, until: float) -> Iterator[dict[str, str]]:
+    """Return the queries for what was billed in a span of time; fal counts whole seconds.
+
+    One question may span 90 days (platform API, 2026-08-21).
+    """
+    while since <= until:
+        end = min(until + 1, since + EVENTS_SPAN)
+        yield {"start": iso(since), "end": iso(end), "limit": str(EVENTS_AT_ONCE)}
+        since = end
 
 
 def deduction(event: Mapping[str, Any]) -> Deduction:

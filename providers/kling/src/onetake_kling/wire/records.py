@@ -6,7 +6,7 @@ Facts: vendor pages of 2026-09-20.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -178,17 +178,8 @@ def _facts(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def _charge(record: Mapping[str, Any], path: str) -> Charge | None:
     """Read what was deducted: ``billing[]``, or the legacy ``final_…_deduction`` fields."""
-    units = Decimal(0)
-    for row in record.get("billing") or ():
-        if row.get("charge_type") == "cash":
-            return Charge(
-                amount=Decimal(str(row["amount"])),
-                currency=row.get("currency"),
-                pack=row.get("cash_type"),
-            )
-        units += Decimal(str(row.get("amount", "0")))
     if record.get("billing"):
-        return Charge(units=units, pack=(record["billing"][0] or {}).get("package_type"))
+        return _billed(record["billing"])
     if record.get("final_unit_deduction"):
         endpoint = BY_PATH.get(path)
         pack = "video" if endpoint is None else endpoint.pack
@@ -197,3 +188,14 @@ def _charge(record: Mapping[str, Any], path: str) -> Charge | None:
     if cash.get("quota"):
         return Charge(amount=Decimal(str(cash["quota"])), pack="balance")
     return None
+
+
+def _billed(rows: Sequence[Mapping[str, Any]]) -> Charge | None:
+    """Add ``billing[]`` up; None for units and cash together: the books say what that was."""
+    cash = [row for row in rows if row.get("charge_type") == "cash"]
+    total = sum((Decimal(str(row.get("amount", "0"))) for row in rows), Decimal(0))
+    if not cash:
+        return Charge(units=total, pack=rows[0].get("package_type"))
+    if len(cash) < len(rows) or len({row.get("currency") for row in cash}) > 1:
+        return None
+    return Charge(amount=total, currency=cash[0].get("currency"), pack=cash[0].get("cash_type"))

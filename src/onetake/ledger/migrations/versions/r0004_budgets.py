@@ -33,10 +33,22 @@ def upgrade() -> None:
         sa.Column("set_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("environment", "scope", "name"),
     )
+    op.create_table(
+        "holds",
+        sa.Column("job_id", sa.String(length=36), nullable=False),
+        sa.Column("tag", sa.String(length=64), nullable=False),
+        sa.Column("environment", sa.String(length=255), nullable=False),
+        sa.Column("run", sa.String(length=128), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=8), nullable=False),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "tag"),
+    )
 
 
 def downgrade() -> None:
     """Revert."""
+    op.drop_table("holds")
     op.drop_table("budgets")
     op.drop_index("jobs_by_tag", table_name="job_tags")
     op.drop_table("job_tags")
