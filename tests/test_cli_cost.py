@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from onetake.cli import output
 from onetake.testing import SandboxServer
 
 SHOT = ["--task", "image-to-video", "--duration", "5", "--resolution", "1080p", "--audio", "off"]
@@ -233,3 +234,53 @@ def test_what_a_pack_cost_is_taken_over(
     monkeypatch.setenv("ONETAKE_PRICES", str(own))
     [settled] = json.loads(onetake("jobs", "bill", "-p", "kling", "--json")[1])
     assert (settled["actual"]["amount"], settled["actual"]["units"]) == ("0.25", "2.5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "words"),
+    [
+        (["report", "--until", "9999-12-31"], {}, "2999"),
+        (["budget", "set", "day", "1e30"], {}, "not an amount"),
+        (["budget", "set", "tag", "5", " "], {}, "name"),
+        (["jobs", "bill", "-p", "fal", "--days", "800000", "--sandbox"], {}, "days"),
+        (["compare", "--task", "text-to-video", "--region", "cnn"], {}, "region"),
+        (["compare", "a lake", "--shots", "x.json"], {}, "--shots"),
+        (["compare", "--task", "text-to-video", "-o", "x.pdf"], {}, "x.pdf"),
+        (["budget", "list"], {"ONETAKE_TAG_BUDGETS": "a=5,a=50"}, "already"),
+        (["budget", "list"], {"ONETAKE_EXCHANGE_RATES": "USD:USD=2@2026-01-01"}, "one rate"),
+        (["budget", "list"], {"ONETAKE_LEDGER": "postgresql://u:hidden"}, "ONETAKE_LEDGER"),
+        (["compare", "--task", "text-to-video"], {"ONETAKE_PRICES": "x" * 5000}, "cannot be read"),
+    ],
+)
+def test_mistakes_about_money_are_one_line(
+    onetake: Any,
+    arguments: list[str],
+    environment: dict[str, str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No traceback, nothing printed beside it, and no password."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    code, told, error = onetake(*arguments)
+    assert (code, told, error.count("\n")) == (2, "", 1), error
+    assert words in error
+    assert "hidden" not in error
+
+
+def test_odd_numbers_in_a_storyboard(onetake: Any, tmp_path: Path) -> None:
+    """A length that is none has no offer, and the reason is told."""
+    shots = tmp_path / "shots.json"
+    shots.write_text('[{"task": "text-to-video", "duration": NaN}]')
+    code, told, _ = onetake("compare", "--shots", str(shots))
+    assert code == 0
+    assert "no offer of known price for shot 1" in told
+    shots.write_text("[" * 100_000)
+    assert onetake("compare", "--shots", str(shots))[0] == 2
+
+
+def test_a_prompt_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    """On a terminal, tables are drawn by a library that has one."""
+    output._ruled(["prompt"], [["a [/lake] [red]"]])
+    assert "a [/lake] [red]" in capsys.readouterr().out
+    assert output._cell("a\x1b[31m\nb") == "a [31m b"

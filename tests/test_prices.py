@@ -236,6 +236,15 @@ def test_your_own_prices_come_first(tmp_path: Path) -> None:
     assert estimate(fitted, plugins.provider_card("fal"), Terms(prices=file)).row is not None
 
 
+ROW = """
+[[kling.price]]
+unit = "call"
+valid_from = 2026-01-01
+checked_on = 2026-01-01
+source = "x"
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -243,6 +252,14 @@ def test_your_own_prices_come_first(tmp_path: Path) -> None:
         ("kling = 5", "expected tables"),
         ('[[kling.price]]\nmodels = ["x"]\n', "kling: price.0"),
         ('[[kling.unit_price]]\namount = "-1"', "unit_price.0"),
+        ("[kling]\nprice = 5", "price are tables"),
+        ("[kling]\ndefaults = 5", "defaults is one table"),
+        (f'{ROW}models = ["nosuch"]\namount = "1"', "no model is called"),
+        (f'{ROW}models = ["kling-tts"]\namount = "1"\nmeasure = "x"', "no input"),
+        (f'{ROW}models = ["kling-tts"]\namount = "1"\nat_least = "2"', "at_least"),
+        (f'{ROW}models = ["kling-tts"]\namount = "1e30"', "less than or equal"),
+        (f'{ROW}models = ["kling-tts"]\namount = "1"\nvalid_to = 2025-01-01', "valid_to"),
+        ("[[klng.price]]", "klng"),
     ],
 )
 def test_a_mistake_in_a_price_file_is_named(tmp_path: Path, text: str, words: str) -> None:
@@ -332,6 +349,30 @@ def test_the_hash_binds_request_and_price() -> None:
     assert base == price("kling", "kling-v3-pro-text", duration=5).hash
     assert base != price("kling", "kling-v3-pro-text", duration=6).hash
     assert base != price("kling", "kling-v3-std-text", duration=5).hash
+
+
+def test_an_approval_binds_what_it_may_cost_at_most(tmp_path: Path) -> None:
+    """A second source that says more makes it another price, though the same is expected."""
+    file = tmp_path / "prices.toml"
+    entry = 'valid_from = 2026-01-01\nchecked_on = 2026-11-01\nsource = "x"\namount = "0.1"\n'
+    row = f'[[fal.price]]\nmodels = ["kling-v3-4k-text"]\nunit = "second"\n{entry}'
+    catalog = plugins.catalog("fal")
+    fitted = fit(GenerationRequest("x", model="kling-v3-4k-text"), catalog)
+    file.write_text(row)
+    first = estimate(fitted, catalog.provider, Terms(prices=file))
+    file.write_text(row + 'disputed = [{amount = "9", checked_on = 2026-01-01, source = "y"}]\n')
+    os.utime(file, (1, 1))
+    second = estimate(fitted, catalog.provider, Terms(prices=file))
+    assert first.expected == second.expected
+    assert first.high != second.high
+    assert first.hash != second.hash
+
+
+def test_how_fal_rounds_a_length_is_not_known() -> None:
+    """So the estimate spans the whole seconds around, and a budget reserves the upper one."""
+    found = measured("fal", "kling-avatar-std", "audio", 5.4)
+    each = Decimal("0.0562")
+    assert (found.low, found.expected, found.high) == (5 * each, Decimal("5.4") * each, 6 * each)
 
 
 def test_estimating_needs_no_key() -> None:

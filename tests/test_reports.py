@@ -113,6 +113,29 @@ def test_a_job_without_a_bill_is_taken_for_its_estimate() -> None:
     assert (total.billed, total.assumed, total.spent) == (0, Decimal("0.35"), Decimal("0.35"))
 
 
+def test_a_bill_in_other_units_is_not_taken_for_the_estimate() -> None:
+    """Ten units were billed, five estimated, and nobody says what one costs."""
+    [total] = reported(but(actual=None, as_estimated=False)).totals
+    assert (total.assumed, total.unpriced, total.per_second) == (0, 1, None)
+
+
+def test_pictures_are_not_in_the_price_of_a_second() -> None:
+    """They have none; a film that failed would have had some."""
+    picture = but(timed=False, seconds=Decimal(0), actual=Decimal(10))
+    [total] = reported(DONE, picture).totals
+    assert total.billed == Decimal("10.35")
+    assert total.per_second == Decimal("0.07")
+
+
+def test_a_long_report_draws_the_last_days() -> None:
+    """And says what is left out."""
+    jobs = [but(created_at=NOON - 86_400 * number) for number in range(60)]
+    [days, *_] = spending_charts(reported(*jobs))
+    assert (len(days.labels), days.labels[-1]) == (40, "2026-11-20")
+    many = Chart("x", [str(n) for n in range(50)], {"a": [Decimal(1)] * 50})
+    assert "without 10 more" in page("x", [], [many], [])
+
+
 def test_drift_is_told_by_price_row() -> None:
     """Only of delivered jobs with both figures; the largest first."""
     dearer = but(actual=Decimal("0.42"))
@@ -369,6 +392,20 @@ def test_a_shot_that_nobody_prices_leaves_no_total() -> None:
     assert board.mix.expected is None
     assert board.mix.reason == "no offer of known price for shot 2"
     assert board.mix.per_second is None
+
+
+def test_the_mix_is_in_the_currency_that_has_all_shots() -> None:
+    """Yuan come first in the alphabet; only dollars have both shots."""
+    shots = shots_of(
+        [
+            {"model": "kling-v1.6-pro-text"},
+            {"model": "kling-v4-text", "resolution": "1080p", "duration": 5},
+        ]
+    )
+    board = compare_shots(shots, region="cn")
+    assert (board.mix.currency, board.mix.reason) == ("USD", None)
+    yuan = next(total for total in board.providers if total.name == "kling")
+    assert yuan.reason == "no offer of known price for shot 2"
 
 
 def test_currencies_do_not_mix_in_a_storyboard() -> None:

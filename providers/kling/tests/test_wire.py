@@ -10,7 +10,7 @@ import pytest
 
 from onetake import AuthenticationError, ContentRejected, GenerationRequest, JobFailed, RequestError
 from onetake.assets import Asset
-from onetake.driver import PreparedAsset, Submission
+from onetake.driver import Charge, PreparedAsset, Submission
 from onetake.errors import ProviderUnavailable
 from onetake.fitting import fit
 from onetake.http import dump_json
@@ -234,3 +234,28 @@ def test_pictures_go_as_raw_base64() -> None:
     found = submitting.submission(fitted, "id", prepared, has_api_key=False)
     body = json.loads(encode(stored_form(found.body), lambda _: data))
     assert body["image"].startswith("/9j/")
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([{"amount": "1.5", "package_type": "video"}], Charge(Decimal("1.5"), pack="video")),
+        (
+            [
+                {"charge_type": "cash", "amount": "0.10", "currency": "USD"},
+                {"charge_type": "cash", "amount": "0.25", "currency": "USD"},
+            ],
+            Charge(amount=Decimal("0.35"), currency="USD"),
+        ),
+        (
+            [
+                {"amount": "1.5", "package_type": "video"},
+                {"charge_type": "cash", "amount": "0.14", "currency": "USD"},
+            ],
+            None,
+        ),
+    ],
+)
+def test_a_bill_of_several_rows(rows: list[dict[str, str]], expected: Charge | None) -> None:
+    """They are added up; units and cash together are left to the books."""
+    assert records._charge({"billing": rows}, "/v1/videos/text2video") == expected
