@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from onetake.pricing.compare import Comparison, Offer
@@ -140,10 +141,10 @@ def _chosen(offer: Offer | None) -> tuple[Cell, ...]:
 
 
 def _why_not(found: Comparison) -> str:
-    """Say why a shot has no offer, as the first models do."""
-    open_prices = [offer.estimate.reason for offer in found.offers]
-    reasons = [*open_prices, *(item.reason for item in found.unavailable)]
-    return next(filter(None, reasons), "no model does this task")
+    """Say why a shot has no offer: the reason that most models give."""
+    reasons = [offer.estimate.reason for offer in found.offers if offer.estimate.reason]
+    reasons += [item.reason.replace(item.model, "it") for item in found.unavailable]
+    return Counter(reasons).most_common(1)[0][0] if reasons else "no model does this task"
 
 
 def storyboard_charts(found: Storyboard) -> list[Chart]:
