@@ -144,7 +144,10 @@ def _why_not(found: Comparison) -> str:
     """Say why a shot has no offer: the reason that most models give."""
     reasons = [offer.estimate.reason for offer in found.offers if offer.estimate.reason]
     reasons += [item.reason.replace(item.model, "it") for item in found.unavailable]
-    return Counter(reasons).most_common(1)[0][0] if reasons else "no model does this task"
+    alive = [reason for reason in reasons if "discontinued" not in reason]
+    near = [f"only nearly: {', '.join(offer.differs)}" for offer in found.nearest]
+    counted = Counter(alive or near or reasons).most_common(1)
+    return counted[0][0] if counted else "no model does this task"
 
 
 def storyboard_charts(found: Storyboard) -> list[Chart]:
