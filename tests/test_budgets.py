@@ -325,6 +325,41 @@ def test_a_chain_is_held_whole(settings: Settings) -> None:
         assert models.count("tts") == 2, models
 
 
+def test_a_chain_of_unknown_price_holds_nothing(server: SandboxServer, settings: Settings) -> None:
+    """Without limits it goes on as it always did."""
+    request = GenerationRequest(
+        model="kling-lipsync",
+        parameters={
+            "text": "Good morning.",
+            "voice": "girlfriend_1_speech02",
+            "kling": {"strange_field": 1},
+        },
+        reference_assets=[Asset("https://example.com/clip.mp4?seconds=5", role="video")],
+    )
+    result = run(lambda p: p.generate(request), server, settings)
+    assert result.job.estimate["expected"] is None
+    assert result.job.actual["amount"]
+
+
+def test_a_lost_job_of_unknown_price_can_be_sent_again(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """Nobody knows what is kept for it, and no limit asks."""
+    hasty = limited(settings, submit_patience=0.0)
+    unheard = GenerationRequest(
+        "lost", model="kling-v2.6-pro-text", parameters={"fal": {"strange_field": 1}}
+    )
+
+    async def work(provider: Provider) -> None:
+        server.fail("drop_before_accept", method="POST", path="/fal/queue")
+        with pytest.raises(SubmissionUnknown) as caught:
+            await provider.submit(unheard)
+        await provider.wait(await provider.resubmit(str(caught.value.job_id)))
+
+    run(work, server, hasty, "fal")
+    assert posts(server) == 1
+
+
 # ── reading them ──
 
 
