@@ -86,7 +86,8 @@ class Budgets:
         used = self.used(connection, now, limit)
         if used.unpriced and not self.allow_unknown:
             raise BudgetExceeded(
-                f"jobs of unknown price ({used.unpriced}) count towards {limit}.", hint=_SWITCH
+                f"jobs of unknown price ({used.unpriced}) count towards {limit}.",
+                hint=f"`onetake jobs bill` asks what those that have ended cost. {_SWITCH}",
             )
         for money in used.foreign:
             raise self._no_rate(limit, money.currency, f"{money} are spent or reserved")
