@@ -152,6 +152,9 @@ def test_a_switch_lets_unknown_prices_through(server: SandboxServer, settings: S
             await provider.generate(LAKE)
 
     run(work, server, loose)
+    less = limited(settings, daily_budget="0.30", allow_unknown_price=True)
+    with pytest.raises(BudgetExceeded, match=r"a job of unknown price on top of 0\.35"):
+        run(lambda p: p.generate(replace(unheard, prompt="another")), server, less)
     assert posts(server) == 1
 
 
