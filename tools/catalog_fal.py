@@ -22,6 +22,7 @@ from typing import Any
 import httpx
 
 from onetake_fal import cards, openapi
+from onetake_fal.sandbox import schema
 
 ROOT = Path(__file__).parents[1]
 NAMES = ROOT / "tools/catalog_fal.toml"
@@ -33,9 +34,6 @@ AT_ONCE = 50
 
 FAMILIES = ("kling", "kolors")
 """Words of the endpoints that belong into the catalog."""
-
-RETIRED = ("dropped from", "seen only")
-"""Beginnings of the captured states of endpoints that fal lists no more."""
 
 ELEMENTS = {"reference-to-video": 7, "image-to-image": 10, "text-to-image": 10, "motion-control": 1}
 """Inline elements by task, as the limits beside the fields say; others take 4."""
@@ -59,7 +57,7 @@ def entry(endpoint: str, captured: Mapping[str, Any], names: Mapping[str, Any]) 
         **cards.card_of(task, fields or {}, elements=ELEMENTS.get(task, 4)),
         **names,
     }
-    if captured["status"].startswith(RETIRED):
+    if captured["status"].startswith(schema.RETIRED):
         card.setdefault("status", "discontinued")
     elif captured["status"] == "deprecated":
         card.setdefault("status", "legacy")

@@ -45,8 +45,7 @@ def _price(card: ModelCard) -> str:
     low, high = min(value for value, _ in found), max(value for value, _ in found)
     row = found[0][1]
     span = f"{low:f}" if low == high else f"{low:f}–{high:f}"
-    unit = row.unit.replace("started_5s", "5 s begun")
-    return f"{span} {'units' if row.units is not None else row.currency} a {unit}"
+    return f"{span} {'units' if row.units is not None else row.currency} a {row.each}"
 
 
 def _output(card: ModelCard) -> str:
@@ -117,9 +116,8 @@ def prices(provider: str) -> str:
         amount = amount if row.at_least is None else f"{row.at_least} to {amount}"
         for item in row.disputed:
             amount += f" (or {item.amount or item.units}: {item.source})"
-        per = row.unit.replace("started_5s", "5 s begun")
         counted = f" of the {row.measure}" if row.measure else ""
-        price = f"{amount}{f' ({row.pack})' if row.pack != 'video' else ''} per {per}{counted}"
+        price = f"{amount}{f' ({row.pack})' if row.pack != 'video' else ''} per {row.each}{counted}"
         rows.append(f"| {names} | {when} | {price} | {row.checked_on} | {row.source} |")
     return "\n".join(rows)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,18 +70,8 @@ def _budgets(sandbox: bool) -> Budgets:
     chosen = options.sandbox_argument(sandbox)
     place = chosen if chosen is not None else settings.sandbox
     card = plugins.provider_card(sorted(plugins.registry().cards)[0])
-    budgets = Workshop(card=card, settings=settings, sandbox=place).budgets
-    if settings.run is not None:
-        return dataclasses.replace(budgets, run=settings.run, limits=_named(budgets, settings.run))
-    return dataclasses.replace(budgets, limits=_named(budgets, ""))
-
-
-def _named(budgets: Budgets, run: str) -> list[Limit]:
-    """Name the run that the settings name; without one, the limit is for each."""
-    return [
-        dataclasses.replace(limit, name=run) if limit.scope == "run" else limit
-        for limit in budgets.limits
-    ]
+    # without a name, a limit for runs is for each of them
+    return Workshop(card=card, settings=settings, sandbox=place, run=settings.run or "").budgets
 
 
 @app.command("set")
@@ -125,9 +114,7 @@ def remove_budget(
         return spending.remove_limit(connection, budgets.environment, kind, name)
 
     if not ask(forget):
-        raise RequestError(
-            f"scope: the ledger keeps no budget for {scope} {name}.".replace(" .", ".")
-        )
+        raise RequestError(f"scope: the ledger keeps no budget for {f'{scope} {name}'.strip()}.")
     output.say("removed.")
 
 

@@ -94,15 +94,16 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     if sys.stdout.isatty():
         _ruled(columns, texts)
         return
-    widths = [max(len(row[i]) for row in [list(columns), *texts]) for i in range(len(columns))]
-    for row in [list(columns), *texts]:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        say("  ".join(cells).rstrip())
+    from onetake.reports.tables import aligned
+
+    for line in aligned(columns, texts):
+        say(line)
 
 
 def _cell(value: Any) -> str:
-    text = "–" if value is None else str(value)
-    return "".join(char if char.isprintable() else " " for char in text)
+    from onetake.reports.tables import NOTHING, one_line
+
+    return NOTHING if value is None else one_line(str(value))
 
 
 def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from onetake.driver import Charge, Snapshot
 from onetake.ledger.records import JobRecord
+from onetake.money import exact
 
 Priced = Callable[[Charge, Mapping[str, Any]], Charge]
 """Puts money beside a charge in units; knows the job's estimate."""
@@ -30,7 +31,7 @@ def outcome(record: JobRecord, snapshot: Snapshot, priced: Priced) -> dict[str, 
 def actual(charge: Charge) -> dict[str, Any]:
     """Return a charge as the ledger and ``--json`` show it; numbers as decimal strings."""
     return {
-        "amount": None if charge.amount is None else f"{charge.amount.normalize():f}",
+        "amount": exact(charge.amount),
         "currency": charge.currency,
-        "units": None if charge.units is None else f"{charge.units.normalize():f}",
+        "units": exact(charge.units),
     }

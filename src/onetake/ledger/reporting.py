@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from onetake.errors import Billed
 from onetake.job import Delivery, JobState, Submission, TaskStatus, billed_word, job_state
 from onetake.ledger import store
-from onetake.ledger.records import MILLIONTHS, JobRecord
+from onetake.ledger.records import MILLIONTHS, JobRecord, record_of
 from onetake.ledger.tables import accounts, job_tags, jobs
 from onetake.tasks import output_of
 
@@ -127,16 +127,12 @@ def _seconds(artifacts: Any) -> Decimal:
     return Decimal(str(round(lengths[0], 3))) if lengths else Decimal(0)
 
 
-_AT_ONCE = 500
-"""Ids in one statement: databases limit a statement's parameters."""
-
-
 def with_tasks(connection: sa.Connection, account: int, task_ids: Iterable[str]) -> list[JobRecord]:
     """Return the jobs, under any name of an account, whose tasks have these ids at the vendor."""
     wanted, found = sorted(task_ids), []
-    for start in range(0, len(wanted), _AT_ONCE):
-        some = jobs.c.task_id.in_(wanted[start : start + _AT_ONCE])
+    for start in range(0, len(wanted), store.AT_ONCE):
+        some = jobs.c.task_id.in_(wanted[start : start + store.AT_ONCE])
         place = jobs.c.account_id.in_(store.same_place(account))
-        ids = connection.execute(sa.select(jobs.c.id).where(place, some)).scalars()
-        found += [record for record in (store.get(connection, one) for one in ids) if record]
+        rows = connection.execute(store.joined.where(place, some)).mappings()
+        found += [record_of(row) for row in rows]
     return found

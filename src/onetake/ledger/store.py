@@ -103,10 +103,10 @@ def _cannot_open(label: str, error: Exception) -> LedgerError:
     )
 
 
-_RENEWED_AT_ONCE = 500
-"""Jobs in one statement: SQLite and PostgreSQL limit a statement's parameters."""
+AT_ONCE = 500
+"""Ids in one statement: SQLite and PostgreSQL limit a statement's parameters."""
 
-_joined = sa.select(
+joined = sa.select(
     jobs, *(accounts.c[name].label(f"of_{name}") for name in _ACCOUNT_COLUMNS)
 ).join_from(jobs, accounts)
 
@@ -142,7 +142,7 @@ def lock_environment(connection: sa.Connection, environment: str) -> None:
 
 def get(connection: sa.Connection, job_id: str) -> JobRecord | None:
     """Return a job by our id."""
-    row = connection.execute(_joined.where(jobs.c.id == job_id)).mappings().first()
+    row = connection.execute(joined.where(jobs.c.id == job_id)).mappings().first()
     return None if row is None else record_of(row)
 
 
@@ -151,7 +151,7 @@ def newest(connection: sa.Connection, job_id: str) -> JobRecord | None:
     record = get(connection, job_id)
     while record is not None:
         same = jobs.c.parent_id == record.id, jobs.c.proof == record.proof
-        row = connection.execute(_joined.where(*same)).mappings().first()
+        row = connection.execute(joined.where(*same)).mappings().first()
         if row is None:
             break
         record = record_of(row)
@@ -164,7 +164,7 @@ def find(connection: sa.Connection, job_id: str) -> JobRecord:
     Raises:
         RequestError: there is none, or more than one.
     """
-    wanted = _joined.where(jobs.c.id.startswith(job_id, autoescape=True)).limit(2)
+    wanted = joined.where(jobs.c.id.startswith(job_id, autoescape=True)).limit(2)
     found = [record_of(row) for row in connection.execute(wanted).mappings()]
     if len(found) == 1:
         return found[0]
@@ -176,16 +176,16 @@ def find(connection: sa.Connection, job_id: str) -> JobRecord:
 
 def by_key(connection: sa.Connection, account: int, key: str) -> JobRecord | None:
     """Return the job that holds an idempotency key now."""
-    wanted = _joined.where(jobs.c.account_id == account, jobs.c.key == key, jobs.c.key_current)
+    wanted = joined.where(jobs.c.account_id == account, jobs.c.key == key, jobs.c.key_current)
     row = connection.execute(wanted).mappings().first()
     return None if row is None else record_of(row)
 
 
 def by_fingerprint(connection: sa.Connection, account: int, fingerprint: str) -> list[JobRecord]:
     """Return jobs of an account that asked for exactly the same, newest first."""
-    wanted = _joined.where(
-        jobs.c.account_id == account, jobs.c.fingerprint == fingerprint
-    ).order_by(jobs.c.id.desc())
+    wanted = joined.where(jobs.c.account_id == account, jobs.c.fingerprint == fingerprint).order_by(
+        jobs.c.id.desc()
+    )
     return [record_of(row) for row in connection.execute(wanted).mappings()]
 
 
@@ -245,7 +245,7 @@ def listed(
     limit: int | None = None,
 ) -> list[JobRecord]:
     """Return jobs, newest first."""
-    wanted = _joined.order_by(jobs.c.id.desc())
+    wanted = joined.order_by(jobs.c.id.desc())
     if account is not None:
         wanted = wanted.where(*(accounts.c[n] == getattr(account, n) for n in _ACCOUNT_COLUMNS))
     if open_only:
@@ -357,8 +357,8 @@ def claim(
 
 def renew(connection: sa.Connection, job_ids: Sequence[str], owner: str, until: float) -> None:
     """Give a sign of life for jobs that are ours."""
-    for start in range(0, len(job_ids), _RENEWED_AT_ONCE):
-        some = job_ids[start : start + _RENEWED_AT_ONCE]
+    for start in range(0, len(job_ids), AT_ONCE):
+        some = job_ids[start : start + AT_ONCE]
         connection.execute(
             jobs.update()
             .where(jobs.c.id.in_(some), jobs.c.owner == owner)

@@ -13,7 +13,7 @@ from onetake import plugins
 from onetake.catalog import Catalog, ModelCard
 from onetake.errors import ConfigurationError, RequestError
 from onetake.fitting import FittedRequest, fit
-from onetake.money import NO_RATES, ExchangeRates, Money
+from onetake.money import NO_RATES, ExchangeRates, Money, exact
 from onetake.pricing.estimate import MAX_AGE, CostEstimate, Terms, estimate_chain
 from onetake.pricing.nearest import adjusted, differences
 from onetake.pricing.price_book import Pack
@@ -56,10 +56,9 @@ class Offer:
     def to_json(self) -> dict[str, Any]:
         """Return the estimate's JSON object with what belongs to the offer."""
         least = self.least_purchase
-        minute = self.per_minute
         return {
             **self.estimate.to_json(),
-            "per_minute": None if minute is None else f"{minute.normalize():f}",
+            "per_minute": exact(self.per_minute),
             "resolution": self.resolution,
             "sound": self.sound,
             "typical_seconds": self.card.typical_seconds,
@@ -209,27 +208,27 @@ class _Search:
     def _price(self, catalog: Catalog, model: ModelCard, terms: Terms) -> None:
         # the prompt costs nothing, so a shot can be priced before it is written
         shot = replace(self.request, model=model.name, prompt=self.request.prompt or "…")
-        exact = Catalog(catalog.provider, [model.model_copy(update={"groups": ()})])
+        alone = Catalog(catalog.provider, [model.model_copy(update={"groups": ()})])
         try:
-            fitted = fit(shot, exact, load_assets=False)
+            fitted = fit(shot, alone, load_assets=False)
         except RequestError as error:
-            self._near(catalog, exact, shot, terms, error)
+            self._near(catalog, alone, shot, terms, error)
         else:
             self.offers.append(_offer(catalog, fitted, terms))
 
     def _near(
         self,
         catalog: Catalog,
-        exact: Catalog,
+        alone: Catalog,
         shot: GenerationRequest,
         terms: Terms,
         error: RequestError,
     ) -> None:
         """Take what comes near in length, resolution or sound; say why the rest is out."""
-        model = exact.cards[0]
+        model = alone.cards[0]
         changed = replace(shot, parameters=adjusted(shot.parameters, model))
         try:
-            fitted = fit(changed, exact, load_assets=False)
+            fitted = fit(changed, alone, load_assets=False)
         except RequestError:
             self._not(catalog.provider.name, model.name, error.message)
             return

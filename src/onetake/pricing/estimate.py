@@ -47,6 +47,10 @@ class Terms:
         """The day of the prices."""
         return self.on or datetime.datetime.now(datetime.UTC).date()
 
+    def is_stale(self, checked_on: datetime.date) -> bool:
+        """Say whether a price was read so long ago that it may have changed."""
+        return (self.day - checked_on).days > self.max_age
+
     def book(self, provider: ProviderCard) -> PriceBook:
         """Return a provider's price book, with the user's own prices.
 
@@ -142,14 +146,15 @@ def estimate(
         terms: region, day and price file; today's list prices when None.
     """
     known = terms or Terms()
-    row = known.book(provider).row(fitted, known.day)
+    book = known.book(provider)
+    row = book.row(fitted, known.day)
     passed = sorted(set(fitted.vendor) - provider.unpriced_fields)
     if passed and fitted.card.catalogued:
         why = f"{', '.join(passed)} is passed to the vendor as it is, and may change it"
         return _unknown(fitted, provider, known, why)
     if row is None:
         return _unknown(fitted, provider, known, _why_unknown(fitted))
-    return _priced(fitted, provider, row, known)
+    return _priced(fitted, provider, book, row, known)
 
 
 def _why_unknown(fitted: FittedRequest) -> str:
@@ -159,12 +164,12 @@ def _why_unknown(fitted: FittedRequest) -> str:
 
 
 def _priced(
-    fitted: FittedRequest, provider: ProviderCard, row: PriceRow, terms: Terms
+    fitted: FittedRequest, provider: ProviderCard, book: PriceBook, row: PriceRow, terms: Terms
 ) -> CostEstimate:
     currency, unit = row.currency, None
     if row.units is not None:
         currency = provider.currency(terms.region)
-        unit = terms.book(provider).money_per_unit(currency, terms.day, row.pack)
+        unit = book.money_per_unit(currency, terms.day, row.pack)
         if unit is None:
             return _unknown(fitted, provider, terms, f"no unit price in {currency}")
     each = Decimal(1) if unit is None else unit.amount
@@ -191,10 +196,10 @@ def _priced(
         currency=currency,
         basis=_basis(row, unit, currency, counted),
         row=row.name,
-        why=terms.book(provider).why(row, fitted, terms.day),
+        why=book.why(row, fitted, terms.day),
         as_of=terms.day.isoformat(),
         checked_on=row.checked_on.isoformat(),
-        stale=(terms.day - checked).days > terms.max_age,
+        stale=terms.is_stale(checked),
         source=source,
         confidence=_least(row.confidence, row.confidence if unit is None else unit.confidence),
         reason=None if expected is not None else _why_open(row),
@@ -230,14 +235,13 @@ def _basis(row: PriceRow, unit: UnitPrice | None, currency: str, counted: Quanti
     """Write the calculation in words."""
     rate = f"{currency} {plain(row.rates[0])}"
     if unit is not None:
-        rate = f"{row.rates[0].normalize():f} units × {currency} {plain(unit.amount)}"
+        rate = f"{exact(row.rates[0])} units × {currency} {plain(unit.amount)}"
     per = _NAMES.get(row.unit, row.unit)
     if counted.expected is None:
-        return f"{rate} for each {row.unit.replace('started_5s', '5 s begun')}"
-    number = f"{counted.expected.normalize():f}"
+        return f"{rate} for each {row.each}"
     if row.unit in ("video", "call") and counted.expected == 1:
         return rate
-    return f"{number} {per} × {rate}"
+    return f"{exact(counted.expected)} {per} × {rate}"
 
 
 def _why_open(row: PriceRow) -> str:

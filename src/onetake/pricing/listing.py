@@ -10,8 +10,8 @@ from typing import Any
 
 from onetake.catalog import Catalog
 from onetake.driver import ListPrice
-from onetake.money import plain
-from onetake.pricing.price_book import PriceBook, PriceRow
+from onetake.money import exact
+from onetake.pricing.price_book import PriceBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,12 @@ class Difference:
         return {
             "model": self.model,
             "vendor_id": self.listed.vendor_id,
-            "listed": f"{self.listed.amount.normalize():f}",
+            "listed": exact(self.listed.amount),
             "unit": self.listed.unit,
             "currency": self.listed.currency,
-            "known": [f"{amount.normalize():f}" for amount in self.known],
+            "known": list(map(exact, self.known)),
             "is_drift": self.is_drift,
         }
-
-    def __str__(self) -> str:
-        listed = f"{self.listed.currency} {plain(self.listed.amount)} a {self.listed.unit}"
-        known = ", ".join(map(plain, self.known))
-        told = f"the book says {known}" if known else "the book has no price"
-        return f"{self.model}: the vendor lists {listed}; {told}"
 
 
 def differences(
@@ -67,8 +61,3 @@ def differences(
             told = tuple(dict.fromkeys(known))
             found.append(Difference(name, price, told, bool(told)))
     return found
-
-
-def is_stale(row: PriceRow, on: datetime.date, max_age: int) -> bool:
-    """Say whether a row was read so long ago that it may have changed."""
-    return (on - row.checked_on).days > max_age

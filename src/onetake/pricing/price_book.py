@@ -124,8 +124,7 @@ class PriceRow(Entry):
     def _money_or_units(self) -> PriceRow:
         if self.at_least is not None and any(self.at_least > rate for rate in self.rates):
             raise ValueError(f"{self.models[0]}: at_least is more than the price itself")
-        readings: tuple[PriceRow | Claim, ...] = (self, *self.disputed)
-        for item in readings:
+        for item in self._readings:
             if (item.amount is None) == (item.units is None):
                 raise ValueError(f"{self.models[0]}: give either amount or units")
             if (item.units is None) != (self.units is None):
@@ -141,9 +140,17 @@ class PriceRow(Entry):
     @property
     def rates(self) -> tuple[Decimal, ...]:
         """What one of the row's units costs, by this source and then by others."""
-        readings: tuple[PriceRow | Claim, ...] = (self, *self.disputed)
-        found = [item.units if self.amount is None else item.amount for item in readings]
+        found = [item.units if self.amount is None else item.amount for item in self._readings]
         return tuple(rate for rate in found if rate is not None)
+
+    @property
+    def each(self) -> str:
+        """What is counted, in words."""
+        return f"{STARTED[self.unit]} s begun" if self.unit in STARTED else self.unit
+
+    @property
+    def _readings(self) -> tuple[PriceRow | Claim, ...]:
+        return (self, *self.disputed)
 
     def applies(self, fitted: FittedRequest, on: datetime.date) -> bool:
         """Say whether the row is for this request on that day."""
@@ -226,11 +233,15 @@ def load_price_book(package: str, own: Path | None = None, provider: str = "") -
     Raises:
         ConfigurationError: a file is missing or not valid; says where.
     """
-    listed = _packaged(package)
     if own is None:
-        return listed
+        return _packaged(package)
     own = own.expanduser()
-    mine = _own_books(own, _changed(own)).get(provider)
+    return _joined(package, own, _changed(own), provider)
+
+
+@functools.cache
+def _joined(package: str, own: Path, changed: int, provider: str) -> PriceBook:
+    listed, mine = _packaged(package), _own_books(own, changed).get(provider)
     if mine is None:
         return listed
     return PriceBook(

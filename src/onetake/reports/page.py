@@ -117,14 +117,12 @@ def _graph(chart: Chart) -> Graph:
         "value_formatter": lambda value: f"{value:.4f}".rstrip("0").rstrip("."),
         "show_legend": len(chart.series) > 1,
     }
-    labels = list(chart.labels)[:MOST_BARS]
-    values = {name: list(found)[:MOST_BARS] for name, found in chart.series.items()}
-    # pygal counts from below
+    labels = chart.labels[:MOST_BARS][::-1]  # pygal counts from below
     graph = pygal.HorizontalStackedBar(height=120 + 26 * len(labels), **options)
-    labels, values = labels[::-1], {name: found[::-1] for name, found in values.items()}
     graph.x_labels = labels
-    for name, found in values.items():
-        graph.add(name, [None if value is None else float(value) for value in found])
+    for name, values in chart.series.items():
+        drawn = values[:MOST_BARS][::-1]
+        graph.add(name, [None if value is None else float(value) for value in drawn])
     return graph
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from onetake.money import plain
 from onetake.pricing.estimate import Terms
-from onetake.pricing.listing import Difference, is_stale
+from onetake.pricing.listing import Difference
 from onetake.pricing.price_book import Pack, PriceBook, PriceRow, UnitPrice
 from onetake.reports.tables import Cell, Table
 
@@ -32,7 +32,7 @@ def book_tables(provider: str, book: PriceBook, terms: Terms) -> list[Table]:
 
 
 def _row(row: PriceRow, terms: Terms) -> tuple[Cell, ...]:
-    stale = ", stale" if is_stale(row, terms.day, terms.max_age) else ""
+    stale = ", stale" if terms.is_stale(row.checked_on) else ""
     return (
         row.name,
         ", ".join(row.models),

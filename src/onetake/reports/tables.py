@@ -99,10 +99,15 @@ def _exact(cell: Cell) -> str:
 
 def as_text(table: Table) -> str:
     """Write a table as aligned plain text."""
-    rows = [list(table.columns), *table.shown()]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(table.columns))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    lines = aligned(table.columns, table.shown())
     return "\n".join([table.title, *lines, *([table.note] if table.note else []), ""])
+
+
+def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a table whose columns are as wide as they need be."""
+    cells = [list(columns), *rows]
+    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]

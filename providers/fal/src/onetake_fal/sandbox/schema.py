@@ -18,7 +18,7 @@ Problem = dict[str, Any]
 PROMPT_MAX = 2500
 """Kling's limit; fal's schema does not always state it, and the result says so all the same."""
 
-_RETIRED = ("dropped from", "seen only")
+RETIRED = ("dropped from", "seen only")
 """Beginnings of the captured states of endpoints that fal lists no more."""
 
 
@@ -29,7 +29,7 @@ def endpoints() -> dict[str, dict[str, Any]]:
     for name in ("endpoints.json", "own_endpoints.json"):
         text = (importlib.resources.files(__package__) / name).read_text("utf-8")
         for entry in json.loads(text, parse_float=Decimal):
-            if not entry["status"].startswith(_RETIRED):
+            if not entry["status"].startswith(RETIRED):
                 found[entry["endpoint_id"]] = {"input_schema": {}, **entry}
     return found
 
