@@ -26,6 +26,8 @@ from onetake.testing import SandboxServer
 PLUGIN = Path(__file__).parent / "plugin"
 ONETAKE = [sys.executable, "-m", "onetake"]
 MODEL = "kling-v2.6-pro-text"
+PATIENCE = 100.0
+"""Seconds for what a child does in two, when a busy machine has time for it."""
 HASTY = {
     "ONETAKE_SUBMIT_PATIENCE": "2",
     "ONETAKE_SUBMIT_TIMEOUT": "20",
@@ -82,7 +84,7 @@ class Home:
         )
 
     def run(
-        self, *arguments: str, timeout: float = 50, **environment: str
+        self, *arguments: str, timeout: float = PATIENCE, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line to its end."""
         with self.start(*arguments, **environment) as child:
@@ -151,12 +153,26 @@ class Home:
         return [record.job() for record in self.records()]
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Wait for something that another process does; there is no event to wait for."""
-    end = time.monotonic() + seconds
+def until(condition: Callable[[], Any], child: subprocess.Popen[str] | None = None) -> Any:
+    """Wait for something that another process does; there is no event to wait for.
+
+    If it ends instead, or takes too long, what it said is told.
+    """
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
+        ended = child is not None and child.poll() is not None
         value = condition()
         if value:
             return value
-        time.sleep(0.02)
-    raise AssertionError("it did not happen in time")
+        if ended:
+            break
+        time.sleep(0.05)
+    raise AssertionError(f"it did not happen: {_last_words(child)}")
+
+
+def _last_words(child: subprocess.Popen[str] | None) -> str:
+    if child is None:
+        return "in time"
+    child.kill()
+    out, err = child.communicate()
+    return f"exit {child.returncode}\n{out}\n{err}"

@@ -110,7 +110,7 @@ def test_during_the_post(home: Home, vendor: str, fault: str) -> None:
     server = home.server
     server.fail(fault, method="POST", path=CREATES[vendor])
     with home.running(*home.generate(vendor)) as child:
-        until(lambda: not server.armed() and len(server.charges()) == (fault == "stall"))
+        until(lambda: not server.armed() and len(server.charges()) == (fault == "stall"), child)
         child.send_signal(signal.SIGKILL)
         child.wait()
     server.advance(10)  # fal lists what has ended
@@ -126,7 +126,9 @@ def test_while_downloading(home: Home, vendor: str) -> None:
     """Half a file is never taken for one, and the job stays paid and open."""
     home.server.fail("stall_midway", path=FILES[vendor])
     with home.running(*home.generate(vendor)) as child:
-        until(lambda: [f for f in (home.folder / "media").glob(".*.part") if f.stat().st_size])
+        until(
+            lambda: [f for f in (home.folder / "media").glob(".*.part") if f.stat().st_size], child
+        )
         child.send_signal(signal.SIGKILL)
         child.wait()
     [job] = home.jobs()

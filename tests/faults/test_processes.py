@@ -12,7 +12,7 @@ import pytest
 
 from onetake import JobState
 from onetake.testing import SandboxServer, sandbox_server
-from tests.faults.children import MODEL, Home, until
+from tests.faults.children import MODEL, PATIENCE, Home, until
 from tests.faults.test_kill import VENDORS
 
 BOTH = [
@@ -34,12 +34,12 @@ def test_a_frozen_worker_does_not_post_when_it_wakes(
     with home.running(
         *home.generate(vendor), DYING_AT="sending", DYING_BY="STOP", ONETAKE_SUBMIT_PATIENCE="1"
     ) as child:
-        until(lambda: _stopped(child.pid))
+        until(lambda: _stopped(child.pid), child)
         until(lambda: home.records()[0].lease_until < time.time())
         home.resumed()  # claims the job, because the lease has ended
         [overtaken] = home.jobs()
         child.send_signal(signal.SIGCONT)
-        out, err = child.communicate(timeout=40)
+        out, err = child.communicate(timeout=PATIENCE)
         if vendor == "kling":
             assert overtaken.state is JobState.DELIVERED
             assert child.returncode == 0, err
@@ -57,7 +57,7 @@ def test_a_frozen_worker_alone_tries_again(server: SandboxServer, tmp_path: Path
     """Stopped beyond the guard but not overtaken: it knows that it sent nothing, and sends."""
     home = Home(tmp_path / "home", server, **SHORT)
     with home.running(*home.generate("fal"), DYING_AT="sending", DYING_BY="STOP") as child:
-        until(lambda: _stopped(child.pid))
+        until(lambda: _stopped(child.pid), child)
         until(lambda: home.records()[0].sent_at + 0.5 < time.time())
         while child.poll() is None:  # it stops again each time it says that it sends
             child.send_signal(signal.SIGCONT)
@@ -83,7 +83,7 @@ def test_processes_with_one_key_are_one_job(
             home.start(*arguments, **({"DYING_AT": "accepted"} if number == 0 else {}))
             for number in range(count)
         ]
-        told = [child.communicate(timeout=55) for child in children]
+        told = [child.communicate(timeout=PATIENCE) for child in children]
         dead = [child for child in children if child.returncode == -signal.SIGKILL]
         done = [json.loads(out) for out, _ in told if out]
         assert len(dead) <= 1
@@ -106,7 +106,7 @@ def test_slots_hold_across_processes(
         script = Path(__file__).parent / "many.py"
         children = [home.start_script(script, "kling", MODEL, "2", str(n)) for n in range(3)]
         for child in children:
-            _, err = child.communicate(timeout=55)
+            _, err = child.communicate(timeout=PATIENCE)
             assert child.returncode == 0, err
         charges = server.charges()
         assert len(charges) == 6
@@ -121,9 +121,9 @@ def test_a_killed_process_gives_its_slots_back(tmp_path: Path) -> None:
         home = Home(tmp_path / "home", server, ONETAKE_SUBMIT_PATIENCE="60")
         home.dies_at("accepted", home.generate("kling"))
         with home.running(*home.generate("kling", "--json")) as second:
-            until(lambda: len(home.records()) == 2)
+            until(lambda: len(home.records()) == 2, second)
             home.resumed()  # both: the dead one's job ends, and makes room
-            out, err = second.communicate(timeout=40)
+            out, err = second.communicate(timeout=PATIENCE)
             assert json.loads(out)["state"] == "delivered", err
         assert len(server.charges()) == 2
         assert Path(json.loads(out)["artifacts"][0]["path"]).is_file()

@@ -15,7 +15,7 @@ import pytest
 
 from onetake import JobState
 from onetake.testing import SandboxServer
-from tests.faults.children import Home, until
+from tests.faults.children import PATIENCE, Home, until
 from tests.faults.test_kill import CREATES, VENDORS
 
 FULL = """
@@ -49,7 +49,7 @@ def test_an_id_that_cannot_be_recorded_is_not_lost(home: Home, vendor: str) -> N
     home.server.fail("http_403", times=50, path="/fal/platform")
     emergency = home.folder / "emergency"
     with home.running(*home.generate(vendor)) as child:
-        [file] = until(lambda: list(emergency.glob("*.json")))
+        [file] = until(lambda: list(emergency.glob("*.json")), child)
         child.send_signal(signal.SIGKILL)
         _, err = child.communicate()
     [charge] = home.server.charges()
@@ -75,10 +75,10 @@ def test_recording_goes_on_as_soon_as_it_can(home: Home) -> None:
     with closing(sqlite3.connect(ledger)) as connection:
         connection.execute(FULL)
     with home.running(*home.generate("kling", "--json")) as child:
-        until(lambda: list((home.folder / "emergency").glob("*.json")))
+        until(lambda: list((home.folder / "emergency").glob("*.json")), child)
         with closing(sqlite3.connect(ledger, timeout=20)) as connection:
             connection.execute("DROP TRIGGER full")
-        out, err = child.communicate(timeout=30)
+        out, err = child.communicate(timeout=PATIENCE)
         assert child.returncode == 0, err
     assert json.loads(out)["state"] == "delivered"
     assert not list((home.folder / "emergency").iterdir())
@@ -152,7 +152,7 @@ def run_limited(home: Home, size: int, *arguments: str) -> subprocess.CompletedP
         preexec_fn=limited(size),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE,
         check=False,
     )
 
@@ -210,12 +210,12 @@ def test_the_second_ctrl_c_leaves_at_once(home: Home) -> None:
     """Even in the middle of a POST; after that, resuming ends well."""
     home.server.fail("stall", method="POST", path="/kling")
     with home.running(*home.generate("kling")) as child:
-        until(lambda: home.server.charges())
+        until(home.server.charges, child)
         child.send_signal(signal.SIGINT)
         assert child.stderr is not None
         until(lambda: "once more" in child.stderr.readline())
         child.send_signal(signal.SIGINT)
-        child.wait(5)
+        child.wait(PATIENCE)
         assert child.returncode == 130
     [job] = home.resumed()
     assert job.state is JobState.DELIVERED
