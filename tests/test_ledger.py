@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 
 from onetake import LedgerError
 from onetake.job import Submission, TaskStatus
-from onetake.ledger import store
+from onetake.ledger import spending, store
 from onetake.ledger.migrations.upgrade import HEAD
 from onetake.ledger.records import Account
 from onetake.ledger.store import Ledger
@@ -120,6 +120,29 @@ def test_migrations_lead_to_the_tables_that_a_new_ledger_gets(url: str) -> None:
     ledger.close()
     engine.dispose()
     assert migrated == created
+
+
+def test_a_day_is_summed_without_reading_the_whole_ledger(path: Path) -> None:
+    """However many jobs there are, a daily budget looks at the day's and at those to be sent."""
+    ledger = Ledger(f"sqlite:///{path}")
+
+    def plan(connection: sa.Connection) -> list[str]:
+        asked: list[tuple[str, Any]] = []
+        sa.event.listen(
+            connection,
+            "before_cursor_execute",
+            lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters)),
+        )
+        spending.spent(connection, "live", 100.0, since=50.0)
+        [(statement, parameters)] = [one for one in asked if "sum(" in one[0]]
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        return [row.detail for row in rows]
+
+    steps = ledger.run_blocking(plan)
+    ledger.close()
+    assert sum("USING INDEX jobs_by_day" in step for step in steps) == 2
+    assert sum("USING INDEX jobs_unsent" in step for step in steps) == 1
+    assert not any("SCAN jobs" in step for step in steps)
 
 
 def _described(connection: sa.Connection) -> dict[str, Any]:

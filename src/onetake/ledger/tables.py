@@ -77,7 +77,13 @@ sa.Index("jobs_by_state", jobs.c.account_id, jobs.c.submission, jobs.c.task, job
 sa.Index("jobs_by_fingerprint", jobs.c.account_id, jobs.c.fingerprint)
 sa.Index("jobs_by_task", jobs.c.account_id, jobs.c.task_id)
 sa.Index("jobs_by_body", jobs.c.account_id, jobs.c.body_sha256)
-sa.Index("jobs_by_spend", jobs.c.currency, jobs.c.created_at)
+sa.Index("jobs_by_day", jobs.c.sent_at, jobs.c.created_at)
+sa.Index(
+    "jobs_unsent",
+    jobs.c.submission,
+    sqlite_where=jobs.c.submission == "intent",
+    postgresql_where=jobs.c.submission == "intent",
+)
 sa.Index("jobs_by_run", jobs.c.run)
 
 job_tags = sa.Table(

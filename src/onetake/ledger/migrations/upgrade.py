@@ -13,7 +13,7 @@ _one_at_a_time = threading.Lock()  # Alembic's context belongs to the whole proc
 
 _LOCK = 0x6F6E6574616B65  # "onetake": one migration at a time in a PostgreSQL database
 
-HEAD = "0004"
+HEAD = "0005"
 """Newest revision; a test compares it with the files."""
 
 
