@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from onetake import GenerationRequest, Job, JobState
-from onetake.errors import ConfigurationError, JobFailed, OnetakeError, ProviderUnavailable
+from onetake.errors import (
+    ConfigurationError,
+    InsufficientCredits,
+    JobFailed,
+    OnetakeError,
+    ProviderUnavailable,
+)
 from onetake.plugins import catalog
 from onetake.testing import SandboxServer, VirtualClock, sandbox_server
 
@@ -113,6 +119,24 @@ def test_bad_input_shows_at_the_result_only(tmp_path: Path) -> None:
         assert caught.value.vendor_code == "less_than_equal"
         assert caught.value.payload["detail"][0]["ctx"] == {"le": 1.0}, "fal's own answer is kept"
         assert len(server.requests(method="POST", path="/fal/queue")) == 1
+
+
+def test_a_path_that_the_app_does_not_have_is_a_failure(tmp_path: Path) -> None:
+    """A mistyped endpoint is accepted by fal; the app's own 404 is no lost result."""
+    wrong = GenerationRequest("a lake", model="fal-ai/kling-video/v2.6/por/text-to-video")
+    with sandbox_server(seconds_per_job=0.0) as server:
+        with pytest.raises(JobFailed, match=r"Path /v2\.6/por/text-to-video not found") as caught:
+            run(server, tmp_path, lambda fal: fal.generate(wrong))
+        assert caught.value.billed == "no"
+
+
+def test_an_account_that_cannot_pay(tmp_path: Path) -> None:
+    """fal locks it; nothing was created, and it is told as what it is."""
+    with sandbox_server(seconds_per_job=0.0) as server:
+        server.fail("lock_account")
+        with pytest.raises(InsufficientCredits, match="Top up"):
+            run(server, tmp_path, lambda fal: fal.generate(LAKE))
+        assert server.charges() == []
 
 
 def test_a_result_that_is_gone_leaves_the_job_open(tmp_path: Path) -> None:

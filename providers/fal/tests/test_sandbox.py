@@ -128,14 +128,128 @@ def test_a_post_to_the_url_of_a_result_is_a_new_empty_job(server: SandboxServer)
     assert [charge["settled"] for charge in server.charges()] == [True, False]
 
 
-def test_unknown_apps_and_wrong_keys_are_refused(server: SandboxServer) -> None:
-    """404 and 401; nothing is charged."""
-    assert queue(server, "POST", "fal-ai/nothing/here", json={}).status_code == 404
-    wrong = httpx.post(
-        f"{server.url}/fal/queue/{TEXT}", json={}, headers={"Authorization": "Key a:b"}
-    )
-    assert wrong.status_code == 401
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("fal-ai/kling-video/nope", "Path /nope not found"),
+        (f"{TEXT}/requests/x/cancel", "Path /v2.6/pro/text-to-video/requests/x/cancel not found"),
+    ],
+)
+def test_only_the_app_knows_its_paths(server: SandboxServer, path: str, told: str) -> None:
+    """A path that is none is accepted, completes with the app's 404, and costs nothing."""
+    request = queue(server, "POST", path, json={"prompt": "x"}).json()["request_id"]
+    answer = queue(server, "GET", f"fal-ai/kling-video/requests/{request}")
+    assert (answer.status_code, answer.json()) == (404, {"detail": told})
+    assert answer.headers["x-fal-billable-units"] == "0"
+    direct = httpx.post(f"{server.url}/fal/run/{path}", headers=KEY, json={"prompt": "x"})
+    assert (direct.status_code, direct.json()) == (404, {"detail": told})
+    assert not any(charge["settled"] for charge in server.charges())
+
+
+@pytest.mark.parametrize(
+    ("method", "key", "told"),
+    [
+        ("POST", "Key a:b", "No user found for Key ID and Secret"),
+        ("POST", "Key ab", "Invalid Key Authorization header format"),
+        ("GET", "Key a:b", "invalid key credentials"),
+    ],
+)
+def test_wrong_keys_are_refused(server: SandboxServer, method: str, key: str, told: str) -> None:
+    """In the words that were seen; clients look into them."""
+    answer = httpx.request(method, f"{server.url}/fal/queue/{TEXT}", headers={"Authorization": key})
+    assert answer.status_code == 401
+    assert answer.json()["detail"].startswith(told)
     assert server.charges() == []
+
+
+def test_unknown_apps_are_refused(server: SandboxServer) -> None:
+    """Told at once, by the app's name; nothing is charged."""
+    answer = queue(server, "POST", "fal-ai/nothing/here", json={})
+    assert (answer.status_code, answer.json()) == (
+        404, {"detail": 'Application "nothing" not found'},
+    )  # fmt: skip
+    assert server.charges() == []
+
+
+def test_what_does_not_start_in_time_never_does() -> None:
+    """``X-Fal-Request-Timeout``: it waits, ends with 504, and is not charged."""
+    with sandbox_server(seconds_per_job=100) as server:
+        body = {"json": {"prompt": "x"}, "headers": {**KEY, "x-fal-request-timeout": "10"}}
+        made = httpx.post(f"{server.url}/fal/queue/{TEXT}", **body).json()
+        request = f"fal-ai/kling-video/requests/{made['request_id']}"
+        server.advance(9)
+        assert queue(server, "GET", f"{request}/status").json()["status"] == "IN_QUEUE"
+        server.advance(2)
+        status = queue(server, "GET", f"{request}/status", params={"logs": 1}).json()
+        assert (status["status"], status["error_type"]) == ("COMPLETED", "request_timeout")
+        assert status["logs"] == []
+        answer = queue(server, "GET", request)
+        assert answer.status_code == 504
+        assert answer.headers["x-fal-request-timeout-type"] == "user"
+        assert answer.headers["x-fal-error-type"] == "request_timeout"
+        patient = {**body, "headers": {**KEY, "x-fal-request-timeout": "3600"}}
+        httpx.post(f"{server.url}/fal/queue/{TEXT}", **patient)
+        server.advance(200)
+        assert [charge["settled"] for charge in server.charges()] == [False, True]
+
+
+def test_own_urls_only() -> None:
+    """The switch shows a client that asks below a model's path, which several users found closed."""
+    with sandbox_server(seconds_per_job=0.0, strict_paths=True) as server:
+        made = submitted(server)
+        for path in (
+            f"{TEXT}/requests/{made}/status",
+            f"fal-ai/kling-video/requests/{made}/response",
+        ):
+            assert queue(server, "GET", path).status_code == 405
+        assert queue(server, "GET", f"fal-ai/kling-video/requests/{made}").status_code == 200
+
+
+def test_log_lines_are_what_typed_clients_read() -> None:
+    """Text for the time, a level and a source: fal's clients for Swift, Java and Dart need them."""
+    with sandbox_server(seconds_per_job=0.0) as server:
+        request = f"fal-ai/kling-video/requests/{submitted(server)}"
+        for line in queue(server, "GET", f"{request}/status", params={"logs": 1}).json()["logs"]:
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}Z", line["timestamp"])
+            assert (line["level"], line["source"]) == ("INFO", "USER")
+            assert line["labels"] == {"level": "INFO", "source": "USER"}
+
+
+def test_a_proxy_has_the_key(server: SandboxServer) -> None:
+    """Whoever comes through it brings none; that is what proxies of web apps are for."""
+    made = httpx.post(
+        f"{server.url}/fal/proxy",
+        headers={"x-fal-target-url": f"https://queue.fal.run/{TEXT}"},
+        json={"prompt": "x"},
+    )
+    assert made.json()["status"] == "IN_QUEUE"
+    astray = {"x-fal-target-url": "https://example.com/x"}
+    assert httpx.post(f"{server.url}/fal/proxy", headers=astray).status_code == 400
+
+
+def test_browsers_may_ask(server: SandboxServer) -> None:
+    """A preflight passes without a key, and answers carry what a page may read."""
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    asked["Access-Control-Request-Headers"] = "authorization, content-type"
+    before = httpx.options(f"{server.url}/fal/queue/{TEXT}", headers=asked)
+    assert before.status_code == 200
+    assert "authorization" in before.headers["access-control-allow-headers"]
+    answer = queue(server, "POST", TEXT, json={"prompt": "x"})
+    assert "access-control-allow-origin" not in answer.headers
+    origin = {**KEY, "Origin": "https://a.example"}
+    answer = httpx.post(f"{server.url}/fal/queue/{TEXT}", headers=origin, json={"prompt": "x"})
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "x-fal-request-id" in answer.headers["access-control-expose-headers"]
+
+
+def test_unknown_kinds_of_storage_are_refused(server: SandboxServer) -> None:
+    """fal-client still falls back to ``gcs``, and is let through."""
+    url = f"{server.url}/fal/rest/storage/upload/initiate"
+    codes = [
+        httpx.post(url, headers=KEY, params={"storage_type": kind}, json={}).status_code
+        for kind in ("fal-cdn-v3", "gcs", "nonsense")
+    ]
+    assert codes == [200, 200, 400]
 
 
 # ── fal's own clients, unmodified, each in a process of its own ──
@@ -303,6 +417,24 @@ def test_the_platform_tells_models_prices_and_bills() -> None:
         before = platform(server, "account/billing", expand="credits")["credits"]
         assert before == {"current_balance": 999.3, "currency": "USD"}
         assert "error" in platform(server, "models/pricing")
+        older = httpx.get(f"{server.url}/fal/rest/billing/user_balance", headers=KEY)
+        assert older.json() == 999.3
+
+
+def test_the_platform_sums_usage() -> None:
+    """By endpoint, and by period; what is unknown there is told in its own form."""
+    with sandbox_server(seconds_per_job=0.0) as server:
+        submitted(server)
+        submitted(server, duration="10")
+        [row] = platform(server, "models/usage", expand="summary")["summary"]
+        assert (row["endpoint_id"], row["quantity"], row["cost_total"]) == (TEXT, 15.0, 2.1)
+        for frame in ("minute", "hour", "day", "week", "month"):
+            told = platform(server, "models/usage", timeframe=frame, expand="time_series")
+            assert sum(row["cost"] for p in told["time_series"] for row in p["results"]) == 2.1
+        assert "timeframe" in platform(server, "models/usage", timeframe="year")["error"]["message"]
+        assert platform(server, "models/nothing")["error"]["type"] == "not_found"
+        anybody = httpx.get(f"{server.url}/fal/platform/v1/models", params={"limit": 1})
+        assert len(anybody.json()["models"]) == 1
 
 
 def test_direct_runs_have_a_limit() -> None:

@@ -36,6 +36,9 @@ def serve(
     validate: Annotated[
         str, typer.Option(help="When fal refuses bad input: result (as observed) or submit.")
     ] = "result",
+    strict_paths: Annotated[
+        bool, typer.Option("--strict-paths", help="Answer fal's requests at their own URLs only.")
+    ] = False,
     allow_discontinued: Annotated[
         bool, typer.Option("--allow-discontinued", help="Accept switched-off models.")
     ] = False,
@@ -66,6 +69,7 @@ def serve(
         concurrency=concurrency,
         units=units,
         validate="submit" if validate == "submit" else "result",
+        strict_paths=strict_paths,
         allow_discontinued=allow_discontinued,
         webhook_secret=_secret(webhook_secret),
         folder=state,

@@ -24,7 +24,7 @@ CHANGED_ANSWERS = ("bad_json", "nginx_502", "slow", "truncate_file")
 BEFORE = ("drop_before_accept", "stall_before_accept", "expire_url")
 FLAGS = (
     "fail_task", "lose_webhook", "double_webhook", "reorder_webhooks", "requeue", "inner_error",
-    "forget_task",
+    "forget_task", "lock_account",
 )  # fmt: skip
 """Faults that a dialect asks for by name: of a task, or of its callbacks."""
 ON_FILES = ("expire_url", "truncate_file")

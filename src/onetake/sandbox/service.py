@@ -64,6 +64,7 @@ class SandboxSettings:
         concurrency: slots per bucket where a vendor counts them.
         allow_discontinued: accept models that the vendor has switched off.
         validate: when fal's dialect refuses bad input: ``result`` as observed, or ``submit``.
+        strict_paths: fal's dialect answers 405 where a request is asked for below a model's path.
         units: balance of each of Kling's packs, in its units.
         webhook_secret: signs Kling's callbacks (``whsec_…``); None: they are not signed.
         folder: where the state lives; a temporary folder when None.
@@ -74,6 +75,7 @@ class SandboxSettings:
     concurrency: int = 5
     allow_discontinued: bool = False
     validate: Literal["result", "submit"] = "result"
+    strict_paths: bool = False
     units: float = 100_000.0
     webhook_secret: str | None = field(default=None, repr=False)
     folder: Path | None = None

@@ -216,6 +216,7 @@ class FalDriver(Driver):
         """Tell a request that failed from an answer that says nothing about it."""
         code, payload = answer.response.status_code, answer.payload
         kind = status.get("error_type") or answer.response.headers.get("x-fal-error-type")
+        kind = kind or errors.path_kind(payload)
         if errors.is_not_ready(code, payload):
             return Snapshot(TaskStatus.RUNNING)
         if code in _GONE and not (status.get("error") or kind):

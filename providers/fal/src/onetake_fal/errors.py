@@ -6,6 +6,7 @@ count as failures that are not to be repeated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,9 @@ TYPES: dict[str, Kind] = {
     "bad_request": Kind(JobFailed, 400),
     "internal_error": Kind(JobFailed, 500, retryable=True, billed="no"),
 }
+NO_PATH = "path_not_found"
+"""Our name for what the server of an app says without naming a type."""
+_ALL = {**TYPES, NO_PATH: Kind(JobFailed, 404, billed="no")}
 
 NO_NAMES: Mapping[str, str] = {}
 CONCURRENCY = "concurrent_requests_limit"
@@ -148,7 +152,7 @@ def task_failure(
     """Return the error of a request that fal accepted and failed; see `describe`."""
     found, text = describe(payload, names)
     name = kind or found
-    row = TYPES.get(name or "", Kind(JobFailed, 0))
+    row = _ALL.get(name or "", Kind(JobFailed, 0))
     return row.error(
         f"fal: {text}" if text.endswith(".") else f"fal: {text}.",
         provider="fal",
@@ -163,6 +167,19 @@ def task_failure(
 
 NOT_READY = "Request is still in progress"
 """fal's words at a result that is asked for too early (docs 2025-12; the AI SDK matches them)."""
+
+_NO_PATH = re.compile(r"Path /.* not found")
+
+
+def path_kind(payload: Any) -> str | None:
+    """Say whether an app has no such path; a result that is gone is told in other words.
+
+    Facts: fal's open-source app server answers so, with 0 billable units (read 2026-08-21).
+    """
+    detail = payload.get("detail") if isinstance(payload, Mapping) else None
+    no_path = isinstance(detail, str) and _NO_PATH.fullmatch(detail) is not None
+    return NO_PATH if no_path else None
+
 
 _NO_VERDICT = (401, 403, 408, 409, 425, 429)
 

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from onetake.sandbox import Sandbox, SandboxTask
 from onetake.sandbox.app import own_url
 from onetake_fal.sandbox import requests as fal_requests
-from onetake_fal.sandbox import results, schema
+from onetake_fal.sandbox import results, schema, usage
 
 MOST = 100
 CREDITS = Decimal(1000)
@@ -37,15 +37,20 @@ class Platform:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
 
+    def public_routes(self) -> Sequence[Route]:
+        """Return the routes that need no key, under ``/platform``."""
+        return [Route("/v1/models", self._models)]
+
     def routes(self) -> Sequence[Route]:
-        """Return the routes, under ``/platform``."""
+        """Return the others; what there is not is told in the platform's own form."""
         return [
-            Route("/v1/models", self._models),
             Route("/v1/models/pricing", self._pricing),
             Route("/v1/models/pricing/estimate", self._estimate, methods=["POST"]),
             Route("/v1/models/billing-events", self._billing_events),
             Route("/v1/models/requests/by-endpoint", self._by_endpoint),
+            Route("/v1/models/usage", self._usage),
             Route("/v1/account/billing", self._billing),
+            Route("/{path:path}", _nowhere, methods=["GET", "POST", "PUT", "DELETE"]),
         ]
 
     async def _models(self, request: Request) -> Response:
@@ -94,36 +99,63 @@ class Platform:
 
     async def _billing_events(self, request: Request) -> Response:
         query = request.query_params
-        now = self._sandbox.now()
         try:
-            start, end = _moment(query.get("start"), now - _DAY), _moment(query.get("end"), now + 1)
+            tasks = self._billed(query)
         except ValueError:
             return invalid("start or end: the value is not valid")
-        wanted = _named(query)
         ids = [name for text in query.getlist("request_id") for name in text.split(",")]
-        events = [
-            _event(task)
+        events = [_event(task) for task in tasks if not ids or task.id in ids]
+        return self._page(query, "billing_events", events)
+
+    def _billed(self, query: QueryParams) -> list[SandboxTask]:
+        """Return the requests of a time and of some endpoints that were charged."""
+        now = self._sandbox.now()
+        start, end = _moment(query.get("start"), now - _DAY), _moment(query.get("end"), now + 1)
+        wanted = _named(query)
+        return [
+            task
             for task in self._sandbox.store.tasks("fal")
             if task.phase(now) == "succeeded"
             and start <= task.ends_at < end
             and task.amount is not None
             and (not wanted or task.endpoint in wanted)
-            and (not ids or task.id in ids)
         ]
-        return self._page(query, "billing_events", events)
 
-    async def _billing(self, request: Request) -> Response:
+    async def _usage(self, request: Request) -> Response:
+        query = request.query_params
+        try:
+            tasks = self._billed(query)
+        except ValueError:
+            return invalid("start or end: the value is not valid")
+        frame = query.get("timeframe", "day")
+        if frame not in usage.TIMEFRAMES:
+            return invalid(f"timeframe: must be one of {', '.join(usage.TIMEFRAMES)}")
+        views = [name for text in query.getlist("expand") for name in text.split(",")]
+        body: dict[str, Any] = {"next_cursor": None, "has_more": False}
+        if "time_series" in views or not views:
+            body["time_series"] = usage.time_series(tasks, frame)
+        if "summary" in views:
+            body["summary"] = usage.rows(tasks)
+        return JSONResponse(body)
+
+    def _left(self) -> float:
         now = self._sandbox.now()
         amounts = [
             Decimal(task.amount)
             for task in self._sandbox.store.tasks("fal")
             if task.amount is not None and task.phase(now) == "succeeded"
         ]
+        return float(CREDITS - sum(amounts, Decimal(0)))
+
+    async def _billing(self, request: Request) -> Response:
         body: dict[str, Any] = {"username": "sandbox"}
         if "credits" in request.query_params.getlist("expand"):
-            left = float(CREDITS - sum(amounts, Decimal(0)))
-            body["credits"] = {"current_balance": left, "currency": "USD"}
+            body["credits"] = {"current_balance": self._left(), "currency": "USD"}
         return JSONResponse(body)
+
+    async def balance(self, request: Request) -> Response:
+        """Answer the older question for the balance, at rest.fal.ai: a bare number (2026-08-15)."""
+        return JSONResponse(self._left())
 
     def _page(self, query: QueryParams, member: str, items: list[Any]) -> Response:
         """Return one page of a list, with the cursor of the next."""
@@ -190,9 +222,9 @@ class Platform:
         item: dict[str, Any] = {
             "request_id": task.id,
             "endpoint_id": task.endpoint,
-            "started_at": _iso(task.starts_at),
-            "sent_at": _iso(task.accepted_at),
-            "ended_at": _iso(task.ends_at),
+            "started_at": fal_requests.moment(task.starts_at),
+            "sent_at": fal_requests.moment(task.accepted_at),
+            "ended_at": fal_requests.moment(task.ends_at),
             "status_code": code,
             "duration": task.seconds,
         }
@@ -237,7 +269,7 @@ def _event(task: SandboxTask) -> dict[str, Any]:
     return {
         "request_id": task.id,
         "endpoint_id": task.endpoint,
-        "timestamp": _iso(task.ends_at),
+        "timestamp": fal_requests.moment(task.ends_at),
         "output_units": float(units),
         "unit_price": float(amount / units),
         "percent_discount": 0.0,
@@ -248,14 +280,14 @@ def _event(task: SandboxTask) -> dict[str, Any]:
     }
 
 
+async def _nowhere(request: Request) -> Response:
+    error = {"type": "not_found", "message": "The requested resource was not found"}
+    return JSONResponse({"error": error}, 404)
+
+
 def invalid(message: str) -> Response:
     """Return the platform's refusal of a question."""
     return JSONResponse({"error": {"type": "validation_error", "message": message}}, 400)
-
-
-def _iso(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _moment(text: str | None, default: float) -> float:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any
 
 from onetake.job import new_job_id
 from onetake.sandbox import Sandbox, SandboxTask
-from onetake.sandbox.tasks import outcome_of, seconds_of
+from onetake.sandbox.tasks import QUEUE_SHARE, outcome_of, seconds_of
 from onetake_fal.sandbox import inputs, prices, schema
 from onetake_fal.sandbox.works import Maker, Work
 
@@ -16,9 +17,17 @@ FLAGS = ("requeue", "inner_error", "forget_task")
 
 
 def accept(
-    sandbox: Sandbox, endpoint: str, body: Mapping[str, Any], *, direct: bool = False
+    sandbox: Sandbox,
+    endpoint: str,
+    body: Mapping[str, Any],
+    *,
+    direct: bool = False,
+    patience: float | None = None,
 ) -> SandboxTask:
-    """Take on a request. Input is judged later, as the vendor does."""
+    """Take on a request. Input is judged later, as the vendor does.
+
+    ``patience`` is ``X-Fal-Request-Timeout``: in so many seconds it has to start, or never will.
+    """
     wrong = schema.problems(endpoint, body)
     work: Work | None = None
     known: dict[str, Any] = {}
@@ -36,11 +45,13 @@ def accept(
     cost, units = (None, None) if work is None else prices.bill(endpoint, known, work)
     files = [] if work is None else [f for several in work.files.values() for f in several]
     films = [file["media"] for file in files if file["name"].endswith(".mp4")]
+    seconds = seconds_of(prompt, sandbox.settings.seconds_per_job)
+    late = patience is not None and patience < seconds * QUEUE_SHARE
     return _accepted(
         sandbox,
         endpoint,
-        seconds=seconds_of(prompt, sandbox.settings.seconds_per_job),
-        outcome=outcome,
+        seconds=patience if late else seconds,
+        outcome="failed" if late else outcome,
         prompt=prompt,
         film=films[0] if films else None,
         files=files,
@@ -52,19 +63,30 @@ def accept(
             "shape": {} if work is None else _shape(endpoint, work),
             "facts": {} if work is None else dict(work.facts),
             "direct": direct,
+            "late": late,
             "flags": _flags(sandbox, endpoint),
         },
     )
 
 
-def accept_root(sandbox: Sandbox, app: str, body: Mapping[str, Any]) -> SandboxTask:
-    """Take on a request for an app without a path: it is completed with the app's own 404."""
+def accept_nowhere(
+    sandbox: Sandbox, app: str, path: str, body: Mapping[str, Any], *, direct: bool
+) -> SandboxTask:
+    """Take on a request for a path that an app does not have: it completes with the app's 404.
+
+    Only the app knows its paths (seen 2025-11-22 and in 2026; nothing is charged).
+    """
     return _accepted(
         sandbox,
         app,
         seconds=sandbox.settings.seconds_per_job,
         outcome="invalid",
-        extra={"input": dict(body), "detail": "Path / not found", "code": 404},
+        extra={
+            "input": dict(body),
+            "detail": f"Path /{path.strip('/')} not found",
+            "code": 404,
+            "direct": direct,
+        },
     )
 
 
@@ -142,8 +164,8 @@ def status(
     lines = log_lines(task, now)[after:] if logs else None
     if phase == "queued":
         return 202, {**body, "queue_position": place, "logs": None, "metrics": {}}
-    if phase == "running" and has_flag(task, "requeue") and _is_requeued(task, now):
-        return 202, {**body, "queue_position": 0, "logs": None, "metrics": {}}
+    if phase == "running" and _waits_on(task, now):
+        return 202, {**body, "queue_position": place, "logs": None, "metrics": {}}
     if phase == "running":
         return 202, {**body, "status": "IN_PROGRESS", "logs": lines, "metrics": {}}
     metrics = {"inference_time": round(task.ends_at - task.starts_at, 3)}
@@ -152,15 +174,23 @@ def status(
         body |= {"metrics": {}, "error": "Request was cancelled", "error_type": "client_cancelled"}
     elif has_flag(task, "inner_error"):
         body |= {"error": "Runner disconnected", "error_type": "runner_disconnected"}
+    elif task.extra.get("late"):
+        body |= {"metrics": {}, "error": _LATE["detail"], "error_type": _LATE["error_type"]}
     elif phase == "failed" and task.outcome == "failed":
         body |= {"error": "Unexpected error", "error_type": "internal_server_error"}
     return 200, body
 
 
-def _is_requeued(task: SandboxTask, now: float) -> bool:
-    """In the middle third of its run it waits once more."""
+_LATE = {"detail": "Request timed out", "error_type": "request_timeout"}
+
+
+def _waits_on(task: SandboxTask, now: float) -> bool:
+    """Say whether it waits although its turn has come: put back for a while, or for good."""
+    if task.extra.get("late"):
+        return True
     third = (task.ends_at - task.starts_at) / 3
-    return task.starts_at + third <= now < task.ends_at - third
+    back = task.starts_at + third <= now < task.ends_at - third
+    return has_flag(task, "requeue") and back
 
 
 def is_forgotten(task: SandboxTask, now: float) -> bool:
@@ -169,22 +199,40 @@ def is_forgotten(task: SandboxTask, now: float) -> bool:
 
 
 def log_lines(task: SandboxTask, now: float) -> list[dict[str, Any]]:
-    """Return the log lines that a request has written by now."""
+    """Return the log lines that a request has written by now.
+
+    Their form is what fal's clients in JavaScript, Swift, Java and Dart are typed for (2026-10).
+    """
+    if task.extra.get("late"):
+        return []
     moments = [(task.starts_at, "sandbox: started"), (task.ends_at, "sandbox: finished")]
+    kind = {"level": "INFO", "source": "USER"}
     return [
-        {"timestamp": at, "message": message, "labels": {}, "level": "INFO"}
+        {"timestamp": moment(at), "message": message, **kind, "labels": kind}
         for at, message in moments
         if at <= now
     ]
 
 
-def failure(task: SandboxTask, now: float) -> tuple[int, dict[str, Any], str | None]:
-    """Return HTTP status, body and error type of the result of a request that gave none."""
+def moment(seconds: float) -> str:
+    """Return a time as fal writes it: UTC, with milliseconds."""
+    at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def failure(task: SandboxTask, now: float) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return HTTP status, body and headers of the result of a request that gave none."""
     if has_flag(task, "inner_error"):
-        body = {"detail": "Runner disconnected", "error_type": "runner_disconnected"}
-        return 503, body, "runner_disconnected"
+        return _infrastructure(503, "Runner disconnected", "runner_disconnected")
     if task.phase(now) == "cancelled":
-        body = {"detail": "Request was cancelled", "error_type": "client_cancelled"}
-        return 499, body, "client_cancelled"
-    code = task.extra.get("code") or (500 if task.outcome == "failed" else 422)
-    return code, {"detail": task.extra["detail"]}, None
+        return _infrastructure(499, "Request was cancelled", "client_cancelled")
+    if task.extra.get("late"):
+        code, body, headers = _infrastructure(504, _LATE["detail"], _LATE["error_type"])
+        return code, body, {**headers, "x-fal-request-timeout-type": "user"}
+    if "code" in task.extra:
+        return task.extra["code"], {"detail": task.extra["detail"]}, {"x-fal-billable-units": "0"}
+    return 500 if task.outcome == "failed" else 422, {"detail": task.extra["detail"]}, {}
+
+
+def _infrastructure(code: int, text: str, kind: str) -> tuple[int, dict[str, Any], dict[str, str]]:
+    return code, {"detail": text, "error_type": kind}, {"x-fal-error-type": kind}

@@ -9,6 +9,8 @@ import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import anyio.to_thread
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
@@ -31,6 +33,14 @@ _REQUEST = re.compile(
     r"^(?P<app>.+)/requests/(?P<id>[^/]+)(?P<rest>/status/stream|/status|/cancel|/response)?$"
 )
 Handler = Callable[[Request], Awaitable[Response]]
+_IN_BROWSERS = Middleware(
+    CORSMiddleware,
+    allow_origins=["*"],
+    allow_methods=["*"],
+    allow_headers=["*"],
+    expose_headers=["x-fal-request-id", "x-fal-billable-units", "x-fal-error-type"],
+)
+"""As fal's apps and CDN answer (fal's open-source server, read 2026-08-21; CDN seen 2026-09-27)."""
 
 
 def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
@@ -41,25 +51,36 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
         for route in storage.rest_routes()
         if isinstance(route, Route)
     ]
-    rest.append(Route("/.well-known/jwks.json", _jwks(sandbox)))
-    platform = [
+    platform = Platform(sandbox)
+    rest += [
+        Route("/.well-known/jwks.json", _jwks(sandbox)),
+        Route("/billing/user_balance", keyed(platform.balance)),
+    ]
+    asked = [
         Route(route.path, keyed(route.endpoint, _unauthorised), methods=route.methods)
-        for route in Platform(sandbox).routes()
+        for route in platform.routes()
     ]
     return [
         Mount(
             "/fal",
+            middleware=[_IN_BROWSERS],
             routes=[
                 Route("/queue/{path:path}", keyed(queue.serve), methods=["GET", "POST", "PUT"]),
                 Route("/run/{path:path}", keyed(queue.run), methods=["POST"]),
                 Mount("/rest", routes=rest),
-                Mount("/platform", routes=platform),
+                Mount("/platform", routes=[*platform.public_routes(), *asked]),
                 Mount("/cdn", routes=list(storage.cdn_routes())),
                 Route("/media/{id}/{name}", queue.media),
-                Route("/proxy", _to_target, methods=["GET", "POST", "PUT"]),
+                Route("/proxy", _to_target, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
             ],
         )
     ]
+
+
+_LOCKED = (
+    "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
+)
+"""As reported 2026-07-13 and 2026-08-15."""
 
 
 def _jwks(sandbox: Sandbox) -> Handler:
@@ -70,7 +91,7 @@ def _jwks(sandbox: Sandbox) -> Handler:
 
 
 async def _to_target(request: Request) -> Response:
-    """Stand in for a proxy of a web app: the JavaScript client names its target in a header."""
+    """Stand in for a proxy of a web app: a client names its target in a header, and has no key."""
     target = urllib.parse.urlsplit(request.headers.get("x-fal-target-url", ""))
     place = CARD.sandbox_hosts.get(target.netloc)
     if place is None:
@@ -79,7 +100,7 @@ async def _to_target(request: Request) -> Response:
 
 
 class _Forwarded(Response):
-    """Serves the request once more, under another path of the same app."""
+    """Serves the request once more, under another path of the same app, with the proxy's key."""
 
     def __init__(self, path: str, query: str) -> None:
         super().__init__()
@@ -87,7 +108,10 @@ class _Forwarded(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand the request on."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+        headers.append((b"authorization", f"Key {KEY}".encode()))
         again = {**scope, "path": self._path, "query_string": self._query.encode()}
+        again["headers"] = headers
         for name in ("root_path", "app_root_path", "path_params", "endpoint"):
             again.pop(name, None)
         await scope["app"](
@@ -95,23 +119,30 @@ class _Forwarded(Response):
         )
 
 
-def _unauthorised() -> Response:
+def _unauthorised(key: str, request: Request) -> Response:
     """The platform's own form of a refused key."""
     error = {"type": "authorization_error", "message": "Invalid API key"}
     return JSONResponse({"error": error}, 401)
 
 
-def _refused_key() -> Response:
-    return JSONResponse({"detail": "invalid key credentials"}, 401)
+def _refused_key(key: str, request: Request) -> Response:
+    """The words of the gateways; reads of the queue have their own (seen June and Sept. 2026)."""
+    text = "No user found for Key ID and Secret"
+    if ":" not in key:
+        expected = "Expected '<key_id>:<key_secret>'."
+        text = f"Invalid Key Authorization header format. {expected}"
+    elif request.method != "POST":
+        text = "invalid key credentials"
+    return JSONResponse({"detail": text}, 401)
 
 
-def keyed(handler: Handler, refuse: Callable[[], Response] = _refused_key) -> Handler:
+def keyed(handler: Handler, refuse: Callable[[str, Request], Response] = _refused_key) -> Handler:
     """Let a handler run only for the sandbox's key."""
 
     async def checked(request: Request) -> Response:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme not in ("Key", "Bearer") or key.strip() != KEY:
-            return refuse()
+            return refuse(key, request)
         return await handler(request)
 
     return checked
@@ -127,9 +158,9 @@ class Queue:
         """Serve one request by its path; the app's sub path may be there or not."""
         path = request.path_params["path"].strip("/")
         match = _REQUEST.match(path)
-        if request.method == "POST":  # at a result's URL, too: there it is a new, empty job
-            return await self._submit(path if match is None else match["app"], request)
-        if match is None:
+        if request.method == "POST":  # at a request's URLs, too: its app then has no such path
+            return await self._submit(path, request)
+        if match is None or not self._is_served(match):
             return JSONResponse({"detail": "Method Not Allowed"}, 405)
         task = self._sandbox.store.task("fal", match["id"])
         if task is None or not self._is_shown(task, path):
@@ -148,6 +179,11 @@ class Queue:
         response.headers["x-fal-request-id"] = task.id
         return response
 
+    def _is_served(self, match: re.Match[str]) -> bool:
+        """Say whether there is such a URL; fal's pages show more than users found (2026)."""
+        own = match["app"] == schema.app_of(match["app"]) and match["rest"] != "/response"
+        return own or not self._sandbox.settings.strict_paths
+
     def _is_shown(self, task: SandboxTask, path: str) -> bool:
         """A request is known under its app only, and for as long as the vendor keeps it."""
         forgotten = fal_requests.is_forgotten(task, self._sandbox.now())
@@ -163,9 +199,13 @@ class Queue:
         body = fal_requests.submitted(accepted, own_url(request))
         return JSONResponse(body, headers={"x-fal-request-id": accepted.id})
 
-    async def _accept(self, endpoint: str, request: Request) -> SandboxTask | Response:
-        if endpoint not in schema.endpoints() and endpoint not in schema.apps():
-            return JSONResponse({"detail": f"Application '{endpoint}' not found"}, 404)
+    async def _accept(self, path: str, request: Request) -> SandboxTask | Response:
+        if self._sandbox.faults.take_flag("lock_account", "fal", path):
+            return JSONResponse({"detail": _LOCKED}, 403)
+        app = schema.app_of(path)
+        if path not in schema.endpoints() and app not in schema.apps():
+            name = app.partition("/")[2]
+            return JSONResponse({"detail": f'Application "{name}" not found'}, 404)
         try:
             body = json.loads(await request.body() or b"{}")
         except ValueError:
@@ -173,17 +213,21 @@ class Queue:
         if not isinstance(body, dict):
             item = {"loc": ["body"], "msg": "JSON decode error", "type": "json_invalid"}
             return JSONResponse({"detail": [item]}, 422)
-        if endpoint not in schema.endpoints():
-            return fal_requests.accept_root(self._sandbox, endpoint, body)
+        direct = "/run/" in request.url.path
+        if path not in schema.endpoints():
+            rest = "" if _REQUEST.match(path) and path.startswith(f"{app}/requests/") else path
+            return fal_requests.accept_nowhere(
+                self._sandbox, app, rest.removeprefix(app), body, direct=direct
+            )
         if self._sandbox.settings.validate == "submit":
-            wrong = schema.problems(endpoint, body)
+            wrong = schema.problems(path, body)
             if wrong:
                 return JSONResponse({"detail": wrong}, 422)
         limit = request.query_params.get("fal_max_queue_length", "")
-        if limit.isdigit() and self._queued(endpoint) > int(limit):
+        if limit.isdigit() and self._queued(path) > int(limit):
             return JSONResponse({"detail": "The queue of this endpoint is full"}, 429)
-        direct = "/run/" in request.url.path
-        return fal_requests.accept(self._sandbox, endpoint, body, direct=direct)
+        patience = _seconds(request.headers.get("x-fal-request-timeout"))
+        return fal_requests.accept(self._sandbox, path, body, direct=direct, patience=patience)
 
     def _place(self, task: SandboxTask, now: float) -> int:
         """Return how many of the endpoint's requests wait before this one."""
@@ -246,8 +290,8 @@ class Queue:
         if phase in ("queued", "running"):
             return JSONResponse({"detail": "Request is still in progress"}, 400)
         if phase != "succeeded" or fal_requests.has_flag(task, "inner_error"):
-            code, body, kind = fal_requests.failure(task, now)
-            return JSONResponse(body, code, headers={"x-fal-error-type": kind} if kind else None)
+            code, body, headers = fal_requests.failure(task, now)
+            return JSONResponse(body, code, headers=headers)
         units = {"x-fal-billable-units": task.units} if task.units else None
         return JSONResponse(
             await results.result(self._sandbox, task, own_url(request)), headers=units
@@ -291,6 +335,14 @@ class Queue:
             return JSONResponse({"detail": "not found"}, 404)
         path = await anyio.to_thread.run_sync(results.path_of, self._sandbox, file)
         return FileResponse(path, media_type=file["type"])
+
+
+def _seconds(text: str | None) -> float | None:
+    """Return a header's seconds; what is no number is ignored."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
 
 
 def _wants_logs(request: Request) -> bool:

@@ -18,6 +18,8 @@ from onetake.sandbox import Sandbox
 from onetake.sandbox.app import own_url
 
 TOKEN_SECONDS = 3600
+STORAGE_TYPES = ("fal-cdn-v3", "gcs", "cdn")
+"""Two reports of 2026 say that ``gcs`` is refused now; fal-client 1.0.3 still falls back to it."""
 
 
 class Storage:
@@ -36,6 +38,7 @@ class Storage:
             Route("/storage/upload/initiate", self.initiate, methods=["POST"]),
             Route("/storage/upload/initiate-multipart", self.initiate, methods=["POST"]),
             Route("/tokens/", self.realtime_token, methods=["POST"]),
+            Route("/tokens/realtime", self.realtime_access, methods=["POST"]),
         ]
 
     def cdn_routes(self) -> Sequence[BaseRoute]:
@@ -69,6 +72,10 @@ class Storage:
         """Give a realtime token; the sandbox has no realtime endpoint to use it on."""
         return JSONResponse(secrets.token_urlsafe(24))
 
+    async def realtime_access(self, request: Request) -> Response:
+        """The same, for the newer question (fal's documentation, 2026)."""
+        return JSONResponse({"token": secrets.token_urlsafe(24)})
+
     async def initiate(self, request: Request) -> Response:
         """Name the place for an upload (JavaScript client, and Python's fallback)."""
         try:
@@ -77,6 +84,8 @@ class Storage:
             wanted = None
         if not isinstance(wanted, dict):
             return JSONResponse({"detail": "the body must be a JSON object"}, 422)
+        if request.query_params.get("storage_type", "fal-cdn-v3") not in STORAGE_TYPES:
+            return JSONResponse({"detail": "Invalid storage type"}, 400)
         file_id = secrets.token_hex(16)
         name = _name(wanted.get("file_name"))
         media_type = str(wanted.get("content_type") or "application/octet-stream")
