@@ -129,6 +129,26 @@ def test_a_killed_process_gives_its_slots_back(tmp_path: Path) -> None:
         assert Path(json.loads(out)["artifacts"][0]["path"]).is_file()
 
 
+LIP_SYNC = (
+    "generate", "-p", "kling", "-m", "kling-lipsync", "-a", "video=https://example.com/v.mp4",
+    "--param", "text=hello", "--param", "voice=oversea_male1", "--param", "language=en",
+)  # fmt: skip
+
+
+@pytest.mark.faults
+def test_a_killed_chain_gives_its_budget_back(server: SandboxServer, tmp_path: Path) -> None:
+    """There is room for one chain: the same command, run again, takes the paid step and goes on."""
+    home = Home(tmp_path / "home", server, ONETAKE_DAILY_BUDGET="1.00")
+    home.dies_at("accepted", list(LIP_SYNC))
+    paid = len(server.charges())
+    assert paid >= 1
+    done = home.run(*LIP_SYNC, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "delivered"
+    paths = [r["path"] for r in server.requests(method="POST")]
+    assert len(paths) == len(set(paths)) == len(server.charges()), "no step was paid for twice"
+
+
 @pytest.mark.faults
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize(("ledger", "count"), [("sqlite", 100), ("postgres", 80)])

@@ -194,7 +194,7 @@ def test_what_does_not_start_in_time_never_does() -> None:
 
 
 def test_own_urls_only() -> None:
-    """The switch shows a client that asks below a model's path, which several users found closed."""
+    """The switch catches a client that asks below a model's path, which users found closed."""
     with sandbox_server(seconds_per_job=0.0, strict_paths=True) as server:
         made = submitted(server)
         for path in (

@@ -19,6 +19,7 @@ from onetake.assets import LoadedAsset
 from onetake.clock import Clock
 from onetake.driver import Driver, PreparedAsset
 from onetake.engine import bodies, callbacks
+from onetake.engine.holding import Holder
 from onetake.engine.journal import Journal
 from onetake.engine.publishing import Publisher
 from onetake.engine.reserving import Budgets
@@ -92,6 +93,7 @@ class IntentWriter:
         self._clock = clock
         self._traffic = traffic
         self._budgets = budgets
+        self._holder = Holder(journal, budgets)
         self._verified = False
         self._verifying = anyio.Lock()
 
@@ -115,16 +117,11 @@ class IntentWriter:
             )
         except BaseException:
             if intent.first is not None:
-                await self._let_go(job_id)
+                await self._holder.let_go(job_id)
             raise
         if created:
             self._journal.tell(record, "intended", None)
         return record
-
-    async def _let_go(self, job_id: str) -> None:
-        """Hold nothing any more for a chain that comes to nothing."""
-        with anyio.CancelScope(shield=True):
-            await self._journal.ledger.run(lambda connection: spending.let_go(connection, job_id))
 
     async def _verify(self) -> None:
         """Let a wrong key show before anything is uploaded, written or paid."""
@@ -229,23 +226,14 @@ class IntentWriter:
         }
 
     async def _ready(self, intent: Intent, job_id: str) -> FittedRequest:
-        """Do the paid steps that come first, if the budgets have room for the whole chain.
-
-        What the jobs of the chain will cost is held meanwhile; each takes its share from that.
-        """
-        if intent.first is None:
+        """Do the paid steps that come first, if the budgets have room for the whole chain."""
+        first = intent.first
+        if first is None:
             return intent.fitted
         cost = _money(intent.whole, intent.currency)
-        tags, budgets, now = intent.fitted.tags, self._budgets, self._clock.now()
-
-        def take(connection: sa.Connection) -> None:
-            budgets.check(connection, now, cost, tags)
-            if cost is not None:
-                place = (budgets.environment, budgets.run)
-                spending.hold(connection, job_id, *place, tags, cost, now)
-
-        await self._journal.ledger.run(take)
-        return await intent.first(intent.fitted, job_id)
+        return await self._holder.during(
+            job_id, cost, intent.fitted.tags, lambda: first(intent.fitted, job_id)
+        )
 
     async def _prepared(self, asset: LoadedAsset, fitted: FittedRequest) -> PreparedAsset:
         reachable = await self._publisher.reachable(asset, fitted.card)

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import sqlalchemy as sa
 
+from onetake.engine.workers import is_gone
 from onetake.errors import BudgetExceeded
 from onetake.ledger import spending, store
 from onetake.ledger.spending import Limit
@@ -119,9 +120,10 @@ class Budgets:
         )
 
     def used(self, connection: sa.Connection, now: float, limit: Limit) -> Used:
-        """Return what is spent or reserved of a limit."""
+        """Return what is spent or reserved of a limit; what dead processes held is given up."""
         if limit.scope == "job":
             return Used(Decimal(0), 0, ())
+        spending.give_up(connection, self.environment, is_gone)
         found = spending.spent(
             connection,
             self.environment,

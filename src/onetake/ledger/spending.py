@@ -6,7 +6,8 @@ it is known, nothing once it is certain that nothing is charged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Literal, get_args
@@ -76,7 +77,7 @@ def spent(
     Args:
         connection: the ledger.
         environment: ``live``, or which sandbox; they never add up.
-        now: seconds since the epoch; what was held for a chain is given up after a time.
+        now: seconds since the epoch; what is held for a chain needs a sign of life.
         since: only jobs sent since then, in seconds since the epoch, and those still to be sent.
         run: only jobs of that run.
         tag: only jobs with that tag.
@@ -121,34 +122,48 @@ def _since(moment: float) -> sa.ColumnElement[bool]:
 
 # ── what chains will still cost ──
 
-HELD_SECONDS = 6 * 3600.0
-"""For so long a chain may take until its last job is written; then its share is given up."""
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Whose a hold is, and how long it lasts without a sign of life.
 
-def hold(
-    connection: sa.Connection,
-    job_id: str,
-    environment: str,
-    run: str,
-    tags: Sequence[str],
-    cost: Money,
-    now: float,
-) -> None:
-    """Hold what a chain will cost, until its jobs are written.
-
-    Args:
-        connection: the transaction that has checked the budgets.
+    Attributes:
         job_id: of the chain's last job.
         environment: ``live``, or which sandbox.
         run: the run.
-        tags: the job's.
-        cost: of the whole chain, at most.
-        now: seconds since the epoch.
+        owner: the worker that makes the chain.
+        until: seconds since the epoch.
     """
-    row = {"job_id": job_id, "environment": environment, "run": run, "currency": cost.currency}
-    figures = {"amount": millionths(cost.amount), "until": now + HELD_SECONDS}
+
+    job_id: str
+    environment: str
+    run: str
+    owner: str
+    until: float
+
+
+def hold(connection: sa.Connection, holding: Holding, tags: Sequence[str], cost: Money) -> None:
+    """Hold what a chain will cost at most, until its jobs are written.
+
+    The transaction is the one that has checked the budgets.
+    """
+    figures = {"amount": millionths(cost.amount), "currency": cost.currency}
+    row = {**dataclasses.asdict(holding), **figures}
     names = ["", *dict.fromkeys(tags)]
-    connection.execute(holds.insert(), [{**row, **figures, "tag": name} for name in names])
+    connection.execute(holds.insert(), [{**row, "tag": name} for name in names])
+
+
+def renew_hold(connection: sa.Connection, job_id: str, until: float) -> None:
+    """Give a sign of life."""
+    connection.execute(holds.update().filter_by(job_id=job_id).values(until=until))
+
+
+def give_up(connection: sa.Connection, environment: str, is_gone: Callable[[str], bool]) -> None:
+    """Hold nothing any more for workers that are gone."""
+    wanted = sa.select(holds.c.owner).filter_by(environment=environment).distinct()
+    for owner in connection.execute(wanted).scalars().all():
+        if is_gone(owner):
+            connection.execute(holds.delete().filter_by(environment=environment, owner=owner))
 
 
 def shrink(connection: sa.Connection, job_id: str, by: int) -> None:

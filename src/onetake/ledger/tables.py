@@ -116,6 +116,7 @@ holds = sa.Table(
     sa.Column("run", sa.String(128), nullable=False),
     sa.Column("amount", sa.BigInteger, nullable=False),
     sa.Column("currency", sa.String(8), nullable=False),
+    sa.Column("owner", sa.String(64), nullable=False, server_default=""),
     sa.Column("until", sa.Float, nullable=False),
 )
 
