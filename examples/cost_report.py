@@ -45,10 +45,11 @@ def storyboard(*, sound: bool) -> Storyboard:
 
 def summary(board: Storyboard) -> list[str]:
     """Say in sentences what a manager asks first."""
-    mix, routes = board.mix, [route for route in board.routes if route.expected is not None]
-    assert mix.expected is not None
-    facts = [f"{mix.seconds} seconds in {len(board.shots)} shots."]
-    facts.append(f"The cheapest way costs {mix.currency} {plain(mix.expected)}.")
+    routes = [route for route in board.routes if route.expected is not None]
+    facts = [f"{board.mix.seconds} seconds in {len(board.shots)} shots."]
+    for mix in board.mixes:
+        assert mix.expected is not None
+        facts.append(f"The {mix.name} costs {mix.currency} {plain(mix.expected)}.")
     for total in board.providers:
         if total.expected is not None:
             facts.append(f"With {total.name} alone: {total.currency} {plain(total.expected)}.")

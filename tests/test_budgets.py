@@ -24,6 +24,7 @@ from onetake.errors import OnetakeError, RequestError
 from onetake.ledger import spending
 from onetake.ledger.spending import Limit
 from onetake.ledger.store import Ledger
+from onetake.ledger.tables import jobs
 from onetake.money import Money, parse_limits, parse_money, parse_rates
 from onetake.settings import Settings
 from onetake.testing import SandboxServer, sandbox_server
@@ -255,6 +256,35 @@ def test_sending_again_needs_room_too(server: SandboxServer, settings: Settings)
 
     run(again, server, limited(hasty, daily_budget="1.40"), "fal")
     assert posts(server) == 1
+
+
+def test_more_units_than_were_estimated_count(server: SandboxServer, settings: Settings) -> None:
+    """The vendor counted twice as many; what that costs nobody says, so twice as much is held."""
+
+    async def work(provider: Provider) -> None:
+        job = await provider.submit(LAKE)
+        ledger = Ledger(settings.ledger_url)
+        change = jobs.update().values(estimate={**(job.estimate or {}), "units": "2.5"})
+        ledger.run_blocking(lambda connection: connection.execute(change))
+        ledger.close()
+        await provider.wait(job)
+
+    loose = limited(settings, daily_budget="1.39")
+    run(work, server, loose, "fal")
+    with pytest.raises(BudgetExceeded, match=r"on top of 1\.40"):
+        run(lambda p: p.generate(LAKE), server, loose, "fal")
+
+
+def test_a_limit_says_who_set_it(server: SandboxServer, settings: Settings) -> None:
+    """An argument is not raised by a setting."""
+
+    async def work() -> None:
+        strict = get_provider("kling", sandbox=server.url, settings=settings, budget="0.20")
+        async with strict as provider:
+            with pytest.raises(BudgetExceeded, match="the argument budget raises it"):
+                await provider.generate(LAKE)
+
+    anyio.run(work)
 
 
 def test_jobs_of_unknown_price_count_for_those_who_are_strict(

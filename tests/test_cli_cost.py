@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +280,71 @@ def test_odd_numbers_in_a_storyboard(onetake: Any, tmp_path: Path) -> None:
     assert "no offer of known price for shot 1" in told
     shots.write_text("[" * 100_000)
     assert onetake("compare", "--shots", str(shots))[0] == 2
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def test_figures_are_whole_on_any_terminal(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Text wraps, or the table is printed as into a pipe; no figure is cut or left out."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    names = ["provider", "model", "source", *[f"figure {number}" for number in range(7)]]
+    figures = ["0.07", "1422.71", "4.20", "–", "3502.50", "7.084", "12"]
+    source = "https://example.com/a/page/about/prices and what else there is to say of it"
+    output._ruled(names, [["fal", "kling-v2.5-turbo-pro-image", source, *figures]])
+    told = capsys.readouterr().out
+    assert all(figure in told for figure in [*figures, "kling-v2.5-turbo-pro-image"])
+
+
+def test_an_output_without_the_character_is_no_crash() -> None:
+    """Pipes may be of any encoding; what it lacks becomes a question mark."""
+    done = subprocess.run(
+        [sys.executable, "-m", "onetake", "compare", *SHOT],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
+    assert b"Offers" in done.stdout
+
+
+def test_an_estimate_reads_files_of_this_machine(
+    onetake: Any, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is measured has a price then; a file that is not there is told."""
+    monkeypatch.setenv("ONETAKE_SANDBOX", server.url)
+    [film] = json.loads(onetake(*JOB, "--json")[1])["artifacts"]
+    asked = ("estimate", "x", "-p", "fal", "-m", "kling-o3-std-edit", "-a")
+    code, told, _ = onetake(*asked, f"video={film['path']}")
+    assert code == 0
+    assert re.search(r"kling-o3-std-edit: USD 0\.6\d", told)
+    assert "between 0.63 and 0.756" in told
+    code, _, error = onetake(*asked, "video=none.mp4")
+    assert code == 2
+    assert "none.mp4" in error
+
+
+def test_a_missing_price_says_what_it_depends_on(onetake: Any) -> None:
+    """The one that has it can then be asked for."""
+    code, told, _ = onetake("estimate", "x", "-p", "fal", "-m", "kling-v4-text")
+    assert code == 0
+    assert "its prices depend on" in told
+    assert "resolution" in told
+
+
+def test_a_tag_is_the_same_in_either_form(
+    onetake: Any, server: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Composed or not, it looks the same, and is held by the same budget."""
+    monkeypatch.setenv("ONETAKE_SANDBOX", server.url)
+    composed, apart = "\u00e9t\u00e9", "e\u0301te\u0301"
+    assert onetake("budget", "set", "tag", "0.10", composed)[0] == 0
+    assert onetake(*JOB, "--tag", apart)[0] == 4
+    assert onetake("budget", "remove", "tag", apart)[0] == 0
+    monkeypatch.setenv("ONETAKE_TAG_BUDGETS", f"{apart}=0.10")
+    assert onetake(*JOB, "--tag", composed)[0] == 4
+    assert server.charges() == []
 
 
 def test_a_prompt_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from onetake import GenerationRequest, JobFailed, JobState, Provider, compare
 from onetake.errors import RequestError
+from onetake.job import new_run
 from onetake.ledger.reporting import JobCost, job_costs
 from onetake.ledger.store import Ledger
 from onetake.money import parse_rates
@@ -115,8 +116,31 @@ def test_a_job_without_a_bill_is_taken_for_its_estimate() -> None:
 
 def test_a_bill_in_other_units_is_not_taken_for_the_estimate() -> None:
     """Ten units were billed, five estimated, and nobody says what one costs."""
-    [total] = reported(but(actual=None, as_estimated=False)).totals
+    report = reported(but(actual=None, units=(Decimal(5), Decimal(10))))
+    [total], [drift] = report.totals, report.drifts
     assert (total.assumed, total.unpriced, total.per_second) == (0, 1, None)
+    assert (drift.estimated_units, drift.billed_units, drift.percent) == (5, 10, None)
+
+
+def test_lost_jobs_of_unknown_price_have_no_most() -> None:
+    """One may have cost 0.35, the other anything: no bound holds for both."""
+    table = reported(LOST, but(**{**dataclasses.asdict(LOST), "reserved": None})).tables()[-1]
+    assert (table.title, table.rows[0][1:]) == ("Outcome unknown", (2, "USD", None, 1))
+
+
+def test_small_currencies_are_converted_to_the_last_digit() -> None:
+    """Three times 8,900 dong are 1.05198 dollars, not three times a rate that was rounded."""
+    dong = but(currency="VND", actual=Decimal(8900), estimated=Decimal(8900))
+    [total] = reported(dong, dong, dong, rates=parse_rates("VND:USD=0.0000394@2026-11-20")).totals
+    assert (total.currency, total.billed) == ("USD", Decimal("1.05198"))
+
+
+def test_a_report_without_jobs_says_so() -> None:
+    """One table and one sentence, not headings over nothing."""
+    [table] = reported().tables()
+    assert table.note == "No jobs in these days. Those of a sandbox are shown with --sandbox."
+    [table] = reported(environment="sandbox").tables()
+    assert table.note == "No jobs in these days."
 
 
 def test_pictures_are_not_in_the_price_of_a_second() -> None:
@@ -159,7 +183,9 @@ def test_sums_go_by_whatever_is_asked() -> None:
         ("spring", "USD"),
         ("trailer", "CNY"),
     ]
-    assert named["run"][0] == ("(no run)", "USD")
+    assert named["run"][0] == ("(no name)", "USD")
+    unnamed = reported(but(run=new_run()), but(run=new_run()))
+    assert [item.name for item in unnamed.groups["run"]] == ["(no name)"]
     assert [table.title for table in report.tables(["model"])][:2] == ["Total", "By model"]
     rates = parse_rates("CNY:USD=0.14@2026-11-20")
     [total] = reported(DONE, yuan, rates=rates).totals
@@ -259,6 +285,10 @@ def test_a_table_in_every_format() -> None:
     assert "| a\\|b c | – | – | 0 |" in shown
     odd = tables.markdown([Table("x", ("name",), (("<img src=x>\\|",),))])
     assert "| &lt;img src=x&gt;\\\\\\| |" in odd
+    picture = tables.markdown([Table("x", ("tag",), (("![x](http://evil/x.png)",),))])
+    assert "\\!\\[x\\](http" in picture
+    wide = tables.aligned(["tag", "n"], [["映画", "1"], ["film", "2"]])
+    assert wide == ["tag   n", "映画  1", "film  2"]
     rows = list(csv.reader(io.StringIO(tables.as_csv([TABLE, TABLE]))))
     assert rows[1] == ["Odd things", "'=cmd|'x'", "5.0417", "0.35", "3"]
     assert rows[2][2:] == ["", "", "0"]
@@ -325,6 +355,28 @@ def test_a_page_is_whole_and_loads_nothing(made: Callable[[], str]) -> None:
     assert "Compared <b>" not in text
 
 
+def test_one_long_name_does_not_break_a_chart() -> None:
+    """Its middle is left out; jobs that cost nothing are in no chart."""
+    name = "acme/" + "x" * 90 + "/text-to-video"
+    typo = but(model=name, actual=Decimal(0), estimated=None, reserved=Decimal(0))
+    charts = spending_charts(reported(DONE, typo))
+    assert not any(name in str(chart.labels) for chart in charts)
+    drawn = page("x", [], spending_charts(reported(but(model=name))), [])
+    assert name not in drawn
+    assert "…" in drawn
+    assert "/text-to-video" in drawn
+
+
+def test_an_offer_is_named_with_what_it_is_compared_by() -> None:
+    """A second with sound and one without stand in one chart only if it says which is which."""
+    [chart] = comparison_charts(
+        compare(GenerationRequest(generation_type="text-to-video", parameters={"duration": 5}))
+    )
+    assert any(label.endswith("720p sound on") for label in chart.labels)
+    assert any(label.endswith("720p sound off") for label in chart.labels)
+    assert list(chart.series) == sorted(chart.series)
+
+
 def test_an_empty_chart_is_left_out() -> None:
     """Nothing to draw is no error."""
     assert "<svg" not in page("x", [], [Chart("none", [], {"a": []})], [])
@@ -383,6 +435,35 @@ def test_a_storyboard_is_priced_on_every_route() -> None:
     assert board.routes == ()
     shown = json.loads(json.dumps(board.to_json()))
     assert len(shown["shots"]) == 3
+
+
+def test_each_currency_has_its_own_mix_unless_a_rate_brings_them_together() -> None:
+    """Nobody can say whether 2 yuan are less than 0.225 dollars."""
+    shots = shots_of([{"model": "kling-v1.6-std-image", "duration": 5}])
+    board = compare_shots(shots, region="cn")
+    assert [mix.name for mix in board.mixes] == ["cheapest mix in CNY", "cheapest mix in USD"]
+    titles = [table.title for table in storyboard_tables(board)]
+    assert titles[-2:] == [f"The cheapest offer for each shot, {code}" for code in ("CNY", "USD")]
+    rates = parse_rates("CNY:USD=0.139@2026-11-20")
+    [mix] = compare_shots(shots, region="cn", rates=rates).mixes
+    assert (mix.name, mix.currency) == ("cheapest mix", "USD")
+
+
+def test_every_price_says_when_it_was_read() -> None:
+    """Totals name their oldest price; near offers and shots have day, confidence and source."""
+    board = compare_shots(shots_of([{"model": "kling-v1.6-std-image", "duration": 5}]))
+    for table in storyboard_tables(board):
+        day = "oldest price" if "oldest price" in table.columns else "price of"
+        cells = [row[table.columns.index(day)] for row in table.rows]
+        assert all(str(cell).startswith("20") for cell in cells), table.title
+    near = comparison_tables(
+        compare(
+            GenerationRequest(
+                generation_type="text-to-video", parameters={"duration": 5, "resolution": "1080p"}
+            )
+        )
+    )[1]
+    assert {"price of", "confidence", "source"} <= set(near.columns)
 
 
 def test_a_shot_that_nobody_prices_leaves_no_total() -> None:

@@ -251,6 +251,16 @@ def new_job_id(now: float) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def new_run() -> str:
+    """Return the name of a run to which nobody gave one."""
+    return secrets.token_hex(8)
+
+
+def is_named(run: str) -> bool:
+    """Say whether somebody gave a run its name."""
+    return re.fullmatch("[0-9a-f]{16}", run) is None
+
+
 _TOKEN_PREFIX = "onetake1."  # noqa: S105 - a format tag, not a secret
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import unicodedata
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 
@@ -70,7 +71,7 @@ def parse_limits(text: str) -> dict[str, Money]:
     """
     found: dict[str, Money] = {}
     for item in filter(None, (part.strip() for part in text.split(","))):
-        name, separator, amount = item.rpartition("=")
+        name, separator, amount = unicodedata.normalize("NFC", item).rpartition("=")
         if not separator or not name.strip():
             raise ValueError(f"{item!r} is not a name and an amount such as spring=50")
         if name.strip() in found:

@@ -69,6 +69,7 @@ def get_provider(
         api_key=api_key,
         options=options,
         **({} if named is None else {"run": named}),
+        **({} if budget is None else {"budget_by": "the argument budget"}),
     )
     url = ledger_url(ledger or chosen.ledger, chosen.home)
     return Provider(workshop, Ledger(url, chosen.ledger_timeout), clock or SystemClock())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,7 @@ class GenerationRequest:
             "1 to 200 characters, or None",
         )
         tags = (self.tags,) if isinstance(self.tags, str) else tuple(self.tags)
+        tags = tuple(normal(tag) if isinstance(tag, str) else tag for tag in tags)
         _require(all(map(is_tag, tags)), "tags", tags, f"words of 1 to {TAG} characters")
         object.__setattr__(self, "tags", tags)
         if self.generation_type is not None:
@@ -130,6 +132,11 @@ class GenerationRequest:
 
 TAG = 64
 """Characters of a tag at most."""
+
+
+def normal(name: str) -> str:
+    """Return a name of a tag in Unicode's composed form: what looks the same is the same."""
+    return unicodedata.normalize("NFC", name)
 
 
 def is_tag(tag: object) -> bool:

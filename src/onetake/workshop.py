@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-import secrets
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -40,6 +39,7 @@ from onetake.engine.submission import Submitter
 from onetake.engine.traffic import Traffic
 from onetake.engine.watching import Watcher
 from onetake.errors import AuthenticationError, ConfigurationError
+from onetake.job import new_run
 from onetake.ledger.records import Account
 from onetake.ledger.spending import Limit, Scope
 from onetake.ledger.store import Ledger
@@ -68,6 +68,7 @@ class Workshop:
         api_key: explicit credential.
         options: further provider options.
         run: name of this run, for its budget and for reports.
+        budget_by: who set the run's budget, for messages.
     """
 
     card: ProviderCard
@@ -77,7 +78,8 @@ class Workshop:
     account_name: str = "default"
     api_key: str | None = field(default=None, repr=False)
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    run: str = field(default_factory=lambda: secrets.token_hex(8))
+    run: str = field(default_factory=new_run)
+    budget_by: str = "ONETAKE_RUN_BUDGET"
 
     def __post_init__(self) -> None:
         self.card.host(self.region)  # an unknown region is an error here, not at the first call
@@ -187,7 +189,7 @@ class Workshop:
         settings = self.settings
         named: list[tuple[Scope, str, Money | None, str]] = [
             ("job", "", settings.job_budget, "ONETAKE_JOB_BUDGET"),
-            ("run", self.run, settings.run_budget, "ONETAKE_RUN_BUDGET"),
+            ("run", self.run, settings.run_budget, self.budget_by),
             ("day", "", settings.daily_budget, "ONETAKE_DAILY_BUDGET"),
         ]
         for name, money in settings.tag_budgets.items():

@@ -87,7 +87,7 @@ def set_budget(
     from onetake.ledger import spending
     from onetake.pricing.budget import amount_of
 
-    kind = _scope(scope, name)
+    kind, name = _scope(scope, name)
     budgets = _budgets(sandbox)
     money = amount_of("amount", amount)
 
@@ -107,7 +107,7 @@ def remove_budget(
     """Remove a limit from the ledger; those of settings stay."""
     from onetake.ledger import spending
 
-    kind = _scope(scope, name)
+    kind, name = _scope(scope, name)
     budgets = _budgets(sandbox)
 
     def forget(connection: Any) -> bool:
@@ -118,10 +118,12 @@ def remove_budget(
     output.say("removed.")
 
 
-def _scope(text: str, name: str) -> Scope:
+def _scope(text: str, name: str) -> tuple[Scope, str]:
+    """Return what a limit is for, and its name in the form in which tags are kept."""
     from onetake.ledger.spending import SCOPES
-    from onetake.request import TAG, is_tag
+    from onetake.request import TAG, is_tag, normal
 
+    name = normal(name)
     found = next((scope for scope in SCOPES if scope == text), None)
     if found is None:
         raise RequestError(f"scope: {text!r} is none; it is one of {', '.join(SCOPES)}.")
@@ -130,4 +132,4 @@ def _scope(text: str, name: str) -> Scope:
     if (found in ("run", "tag")) != bool(name):
         needs = "needs a name" if found in ("run", "tag") else "takes no name"
         raise RequestError(f"scope: a budget of a {found} {needs}.")
-    return found
+    return found, name

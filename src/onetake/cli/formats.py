@@ -72,6 +72,8 @@ def show(report: Report, form: Format | None, out: Path | None, *, as_json: bool
     """
     chosen = Format.JSON if as_json else form or _by_name(out)
     if out is None and chosen is Format.TABLE:
+        for fact in (report.title, *report.facts):
+            output.hint(fact)
         for table in report.tables:
             _print(table, alone=len(report.tables) == 1)
         return
@@ -116,7 +118,8 @@ def _text(report: Report, form: Format) -> str:
     if form is Format.MARKDOWN:
         head = "\n\n".join([f"# {report.title}", *report.facts])
         return f"{head}\n\n{tables.markdown(report.tables)}"
-    return "\n".join(map(tables.as_text, report.tables))
+    head = "\n".join([report.title, *report.facts])
+    return "\n".join([f"{head}\n", *map(tables.as_text, report.tables)])
 
 
 def _print(table: Table, *, alone: bool) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
@@ -32,6 +34,9 @@ def exit_code(error: Exception) -> int:
 
 def guarded(command: Callable[..., Any]) -> int:
     """Run the app; put every expected error into one line, and into the object of --json."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an output that lacks a character gets a "?"
     try:
         result = command(standalone_mode=False, prog_name="onetake")
     except (errors.OnetakeError, errors.ConfigurationError) as error:
@@ -93,10 +98,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     texts = [[_cell(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _ruled(columns, texts)
-        return
+    else:
+        _plain(columns, texts)
+
+
+def _plain(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from onetake.reports.tables import aligned
 
-    for line in aligned(columns, texts):
+    for line in aligned(columns, rows):
         say(line)
 
 
@@ -106,16 +115,30 @@ def _cell(value: Any) -> str:
     return NOTHING if value is None else one_line(str(value))
 
 
+_FIGURE = re.compile(r"[-\d.,]+%?|–")
+_ANY = 10_000
+
+
 def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    ruled = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    console, ruled = Console(), Table(box=box.SIMPLE_HEAD, header_style="bold")
     for number, column in enumerate(columns):
-        # what is copied must be whole; long descriptions may wrap
-        ruled.add_column(column, no_wrap=number < 2, overflow="fold")
+        cells = [row[number] for row in rows]
+        figures = all(map(_FIGURE.fullmatch, cells))
+        # what is copied must be whole, and half a figure is another one; descriptions may wrap
+        whole = number < 2 or figures
+        least = max([len(word) for word in column.split()] + [min(len(c), 12) for c in cells])
+        side: Literal["left", "right"] = "right" if figures else "left"
+        ruled.add_column(
+            column, no_wrap=whole, min_width=None if whole else least, overflow="fold", justify=side
+        )
     for row in rows:
         ruled.add_row(*map(Text, row))  # a prompt may hold what rich takes for markup
-    Console().print(ruled)
+    if ruled.__rich_measure__(console, console.options.update(width=_ANY)).minimum > console.width:
+        _plain(columns, rows)
+    else:
+        console.print(ruled)

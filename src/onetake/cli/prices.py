@@ -66,7 +66,7 @@ def estimate(
         audio=audio,
     )
     catalog = plugins.catalog(name)
-    fitted = fit(request, catalog, load_assets=False)
+    fitted = fit(request, catalog)
     price = estimate_chain(fitted, catalog, _terms(region))
     if as_json:
         output.print_json(price.to_json())
@@ -88,7 +88,8 @@ def _print_estimate(price: CostEstimate) -> None:
             f"{price.provider} {price.model}: {price.currency} {plain(price.expected)}{per_second}"
         )
         if price.low != price.high and price.low is not None and price.high is not None:
-            output.say(f"between {plain(price.low)} and {plain(price.high)}: sources differ")
+            span = f"between {plain(price.low)} and {plain(price.high)}"
+            output.say(f"{span}: sources differ, or the vendor's rounding is not known")
     if price.basis is not None:
         output.say(f"basis: {price.basis}")
         output.say(f"row {price.why}")

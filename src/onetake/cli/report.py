@@ -48,6 +48,7 @@ def report(
     """Sum up what jobs cost, and compare it with what was estimated."""
     from onetake.ledger.reporting import job_costs
     from onetake.reports.spending import spending_charts, spending_report
+    from onetake.request import normal
     from onetake.settings import load_settings
 
     settings = load_settings()
@@ -58,6 +59,7 @@ def report(
     if first.year < _FIRST or last.year > _LAST:
         raise RequestError(f"--since, --until: give days between {_FIRST} and {_LAST}.")
     environment = "sandbox" if sandbox else "live"
+    tag = None if tag is None else normal(tag)
     span = (_start(first), _start(last + datetime.timedelta(days=1)))
     jobs = ask(lambda connection: job_costs(connection, environment, *span))
     found = spending_report(

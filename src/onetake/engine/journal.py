@@ -90,7 +90,7 @@ class Journal:
             seen = replace(seen, owner=self.owner)
 
         def work(connection: sa.Connection) -> JobRecord | None:
-            changes = {"updated_at": now, **_settled(values), **values}
+            changes = {"updated_at": now, **_settled(seen, values), **values}
             if after(seen, values).ended and seen.ended_at is None:
                 changes.update(ended_at=now, owner=None, lease_until=None)
             record = store.move(connection, seen, changes)
@@ -177,7 +177,7 @@ def holds_slots(record: JobRecord) -> bool:
     return record.submission in (Submission.SENDING, Submission.UNKNOWN)
 
 
-def _settled(values: dict[str, Any]) -> dict[str, Any]:
+def _settled(seen: JobRecord, values: dict[str, Any]) -> dict[str, Any]:
     """Return what becomes of the reserve: the vendor's figure, or nothing if nothing is charged."""
     if values.get("submission") in (Submission.REFUSED, Submission.ABANDONED):
         return {"reserved": 0}
@@ -187,7 +187,18 @@ def _settled(values: dict[str, Any]) -> dict[str, Any]:
         return {"reserved": amount, "currency": actual["currency"]}
     if values.get("task") is not None and (values.get("error") or {}).get("billed") == "no":
         return {"reserved": 0}
-    return {}
+    return _more_units(seen, actual or {})
+
+
+def _more_units(seen: JobRecord, actual: Mapping[str, Any]) -> dict[str, Any]:
+    """Reserve more in proportion, where the vendor counted more units than were estimated."""
+    estimate = seen.estimate or {}
+    counted, expected, high = actual.get("units"), estimate.get("units"), estimate.get("high")
+    if counted is None or expected is None or high is None:
+        return {}
+    if Decimal(counted) <= Decimal(expected):
+        return {}
+    return {"reserved": spending.millionths(Decimal(high) * Decimal(counted) / Decimal(expected))}
 
 
 def _detail(values: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class JobCost:
         reserved: what it may have cost or still cost; None if nothing is known.
         row: name of the price row of the estimate, or None.
         timed: its output has a length, or would have had one.
-        as_estimated: the vendor counted as many units as were estimated, or does not say.
+        units: vendor units that were estimated, and those that were counted; None: not told.
     """
 
     id: str
@@ -57,7 +57,12 @@ class JobCost:
     reserved: Decimal | None
     row: str | None
     timed: bool = True
-    as_estimated: bool = True
+    units: tuple[Decimal | None, Decimal | None] = (None, None)
+
+    @property
+    def as_estimated(self) -> bool:
+        """The vendor counted as many units as were estimated, or does not say."""
+        return None in self.units or self.units[0] == self.units[1]
 
 
 def job_costs(
@@ -95,7 +100,6 @@ def _cost(row: sa.RowMapping, tags: tuple[str, ...]) -> JobCost:
     error = row["error"] or {}
     currency = actual.get("currency") or row["currency"] or estimate.get("currency")
     same = estimate.get("currency") == currency
-    units = [_decimal(item.get("units")) for item in (estimate, actual)]
     return JobCost(
         id=row["id"],
         provider=row["provider"],
@@ -113,7 +117,7 @@ def _cost(row: sa.RowMapping, tags: tuple[str, ...]) -> JobCost:
         reserved=None if row["reserved"] is None else Decimal(row["reserved"]) / MILLIONTHS,
         row=estimate.get("row"),
         timed=output_of(str((row["request"] or {}).get("task"))) in ("video", "audio"),
-        as_estimated=None in units or units[0] == units[1],
+        units=(_decimal(estimate.get("units")), _decimal(actual.get("units"))),
     )
 
 

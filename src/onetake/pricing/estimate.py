@@ -153,14 +153,16 @@ def estimate(
         why = f"{', '.join(passed)} is passed to the vendor as it is, and may change it"
         return _unknown(fitted, provider, known, why)
     if row is None:
-        return _unknown(fitted, provider, known, _why_unknown(fitted))
+        return _unknown(fitted, provider, known, _why_unknown(fitted, book, known.day))
     return _priced(fitted, provider, book, row, known)
 
 
-def _why_unknown(fitted: FittedRequest) -> str:
+def _why_unknown(fitted: FittedRequest, book: PriceBook, day: datetime.date) -> str:
     if not fitted.card.catalogued:
         return f"{fitted.card.vendor_id} is not in the catalog, so it has no price row"
-    return f"no price row of {fitted.card.name} fits these parameters"
+    deciding = book.deciding(fitted.card.name, day)
+    asked = f"; its prices depend on {', '.join(deciding)}" if deciding else ""
+    return f"no price row of {fitted.card.name} fits these parameters{asked}"
 
 
 def _priced(
@@ -191,14 +193,14 @@ def _priced(
         high=_times(max(rates), counted.high),
         per_second=_per_second(row, rates[0], counted),
         per_output_second=_divided(expected, counted.seconds),
-        units=_times(Decimal(1) if row.units is None else row.units, counted.expected),
+        units=_units(book, row, counted),
         seconds=counted.seconds,
         currency=currency,
         basis=_basis(row, unit, currency, counted),
         row=row.name,
         why=book.why(row, fitted, terms.day),
         as_of=terms.day.isoformat(),
-        checked_on=row.checked_on.isoformat(),
+        checked_on=checked.isoformat(),
         stale=terms.is_stale(checked),
         source=source,
         confidence=_least(row.confidence, row.confidence if unit is None else unit.confidence),
@@ -206,6 +208,13 @@ def _priced(
         hash="",
     )
     return dataclasses.replace(price, hash=_hash(fitted, price))
+
+
+def _units(book: PriceBook, row: PriceRow, counted: Quantity) -> Decimal | None:
+    """Return how many units the vendor will count; of another kind of unit it may count others."""
+    if not book.counts_alike(row):
+        return None
+    return _times(Decimal(1) if row.units is None else row.units, counted.expected)
 
 
 def _times(amount: Decimal, count: Decimal | None) -> Decimal | None:

@@ -185,6 +185,18 @@ class PriceBook(BaseModel):
         fitting = [row for row in self.price if row.applies(fitted, on)]
         return max(fitting, key=_rank, default=None)
 
+    def counts_alike(self, row: PriceRow) -> bool:
+        """Say whether the vendor counts what a row counts; a user's own row may not."""
+        if not row.own:
+            return True
+        listed = [one for one in self.price if not one.own and set(one.models) & set(row.models)]
+        return any((one.unit, one.units is None) == (row.unit, row.units is None) for one in listed)
+
+    def deciding(self, model: str, on: datetime.date) -> list[str]:
+        """Return the parameters that a model's prices depend on."""
+        rows = [row for row in self.price if model in row.models and row.holds(on)]
+        return sorted({name for row in rows for name in row.when})
+
     def why(self, row: PriceRow, fitted: FittedRequest, on: datetime.date) -> str:
         """Say in one sentence why a row was chosen."""
         others = sum(other.applies(fitted, on) for other in self.price) - 1

@@ -33,7 +33,8 @@ def quantity(fitted: FittedRequest, row: PriceRow) -> Quantity:
     elif row.unit == "image":
         counted = _images(fitted)
     elif row.unit == "second":
-        counted = _exactly(output_seconds(fitted, row))
+        seconds = output_seconds(fitted, row)
+        counted = _choices(fitted) if seconds is None else _exactly(seconds)
     else:
         counted = _exactly(Decimal(1))
     return Quantity(*counted, output_seconds(fitted, row))
@@ -53,6 +54,24 @@ def output_seconds(fitted: FittedRequest, row: PriceRow) -> Decimal | None:
 
 def _exactly(quantity: Decimal | None) -> Bounds:
     return quantity, quantity, quantity
+
+
+def _choices(fitted: FittedRequest) -> Bounds:
+    """Bound a length that was not asked for, by what the model makes at all."""
+    spec = fitted.card.parameters.get("duration")
+    lengths = [Decimal(str(one)) for one in (spec.choices if spec else ()) if _is_number(one)]
+    if lengths:
+        return min(lengths), None, max(lengths)
+    low, high = (None, None) if spec is None else (spec.minimum, spec.maximum)
+    return (
+        None if low is None else Decimal(str(low)),
+        None,
+        None if high is None else Decimal(str(high)),
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
 
 
 def _images(fitted: FittedRequest) -> Bounds:

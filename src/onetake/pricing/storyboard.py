@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -66,14 +66,20 @@ class Storyboard:
         comparisons: each shot's own comparison.
         providers: the cheapest way at each provider alone, cheapest first.
         routes: each model that makes all shots, cheapest first.
-        mix: the cheapest offer for each shot, wherever it is.
+        mixes: the cheapest offer for each shot, wherever it is; one for each currency that no rate
+            of yours brings together, those with the most shots first.
     """
 
     shots: tuple[GenerationRequest, ...]
     comparisons: tuple[Comparison, ...]
     providers: tuple[Total, ...]
     routes: tuple[Total, ...]
-    mix: Total
+    mixes: tuple[Total, ...]
+
+    @property
+    def mix(self) -> Total:
+        """The first of the mixes: the cheapest of all only if there is no other."""
+        return self.mixes[0]
 
     def to_json(self) -> dict[str, Any]:
         """Return the documented JSON object."""
@@ -82,6 +88,7 @@ class Storyboard:
             "providers": [item.to_json() for item in self.providers],
             "routes": [item.to_json() for item in self.routes],
             "mix": self.mix.to_json(),
+            "mixes": [item.to_json() for item in self.mixes],
         }
 
 
@@ -98,7 +105,7 @@ def compare_shots(
         shots: the requests.
         providers: names; all installed ones when None.
         rates: your exchange rates; without one, a total is in the currency that most
-            shots can be had in.
+            shots can be had in, and each currency has its own cheapest mix.
         **options: further arguments of `onetake.compare`.
 
     Raises:
@@ -122,7 +129,7 @@ def compare_shots(
                 if all(any(map(_of_model(model), item.offers)) for item in found)
             ]
         ),
-        mix=_total("cheapest mix", found, rates, lambda offer: True),
+        mixes=_mixes(found, rates),
     )
 
 
@@ -141,10 +148,26 @@ def _total(
     name: str, found: Sequence[Comparison], rates: ExchangeRates, is_wanted: Choice
 ) -> Total:
     """Add the cheapest wanted offers up, in the currency that most shots can be had in."""
+    return _ways(name, found, rates, is_wanted)[0]
+
+
+def _mixes(found: Sequence[Comparison], rates: ExchangeRates) -> tuple[Total, ...]:
+    """Return the cheapest mix of each currency; one that lacks shots only if all lack some."""
+    ways = _ways("cheapest mix", found, rates, lambda offer: True)
+    whole = [way for way in ways if way.expected is not None] or ways[:1]
+    if len(whole) == 1:
+        return tuple(whole)
+    return tuple(replace(way, name=f"{way.name} in {way.currency}") for way in whole)
+
+
+def _ways(
+    name: str, found: Sequence[Comparison], rates: ExchangeRates, is_wanted: Choice
+) -> list[Total]:
+    """Add the cheapest wanted offers up in each currency; those with the most shots come first."""
     costs = [_costs(item, rates, is_wanted) for item in found]
     currencies = sorted({cost.currency for shot in costs for cost, _ in shot})
     ways = [_in_currency(name, costs, currency) for currency in currencies or ["USD"]]
-    return max(ways, key=lambda way: sum(offer is not None for offer in way.offers))
+    return sorted(ways, key=lambda way: -sum(offer is not None for offer in way.offers))
 
 
 Cost = tuple[Money, Offer]

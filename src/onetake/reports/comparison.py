@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from onetake.money import Money
 from onetake.pricing.compare import Comparison, Offer
 from onetake.pricing.estimate import CostEstimate
 from onetake.pricing.storyboard import Storyboard, Total
@@ -22,10 +23,10 @@ def comparison_tables(found: Comparison) -> list[Table]:
     tables = [Table("Offers", _OFFER, tuple(map(_offer, found.offers)), _NOTE)]
     if found.nearest:
         rows = tuple(
-            (*_offer(offer)[:2], ", ".join(offer.differs), *_offer(offer)[4:9])
+            (*_offer(offer)[:2], ", ".join(offer.differs), *_offer(offer)[4:])
             for offer in found.nearest
         )
-        columns = ("provider", "model", "differs", *_OFFER[4:9])
+        columns = ("provider", "model", "differs", *_OFFER[4:])
         tables.append(Table("Near to it, but not the same", columns, rows))
     if found.unavailable:
         rows = tuple((item.provider, item.model, item.reason) for item in found.unavailable)
@@ -40,7 +41,7 @@ _NOTE = (
 
 
 def _offer(offer: Offer) -> tuple[Cell, ...]:
-    price, least = offer.estimate, offer.least_purchase
+    price = offer.estimate
     return (
         price.provider,
         price.model,
@@ -52,11 +53,18 @@ def _offer(offer: Offer) -> tuple[Cell, ...]:
         price.expected,
         price.currency,
         f"{offer.card.typical_seconds:g} s",
-        None if least is None else f"{least.currency} {least.price} ({least.confidence})",
+        _least(offer),
         read_on(price),
         price.confidence,
         price.source if price.expected is not None else f"unknown: {price.reason}",
     )
+
+
+def _least(offer: Offer) -> str | None:
+    pack = offer.least_purchase
+    if pack is None or pack.price is None:
+        return None
+    return f"{Money(pack.price, pack.currency)} ({pack.confidence})"
 
 
 def read_on(price: CostEstimate) -> str | None:
@@ -81,33 +89,68 @@ def _by_currency(offers: Sequence[Offer]) -> dict[str, list[Offer]]:
 
 
 def _bars(title: str, offers: Sequence[Offer]) -> Chart:
-    names = dict.fromkeys(offer.estimate.provider for offer in offers)
+    names = sorted({offer.estimate.provider for offer in offers})
     series = {
         name: [offer.per_second if offer.estimate.provider == name else None for offer in offers]
         for name in names
     }
-    labels = [f"{offer.estimate.provider} {offer.estimate.model}" for offer in offers]
-    return Chart(title, labels, series)
+    return Chart(title, _labels(offers), series)
 
 
-_CHOSEN = ("provider", "model", "seconds", "per second", "per job", "currency")
-_TOTAL = ("way", "all shots", "currency", "seconds", "per second", "models", "why not")
+def _labels(offers: Sequence[Offer]) -> list[str]:
+    """Name offers with what they differ in: a second with sound is not one without."""
+    resolutions = {offer.resolution for offer in offers}
+    sounds = {offer.sound for offer in offers}
+    return [
+        " ".join(
+            [
+                offer.estimate.provider,
+                offer.estimate.model,
+                *([str(offer.resolution)] if offer.resolution and len(resolutions) > 1 else []),
+                *([f"sound {offer.sound}"] if offer.sound and len(sounds) > 1 else []),
+            ]
+        )
+        for offer in offers
+    ]
+
+
+_CHOSEN = (
+    "provider", "model", "seconds", "per second", "per job", "currency", "price of", "confidence",
+    "source",
+)  # fmt: skip
+_TOTAL = (
+    "way", "all shots", "currency", "seconds", "per second", "oldest price", "models", "why not",
+)  # fmt: skip
 
 
 def storyboard_tables(found: Storyboard) -> list[Table]:
     """Return the totals of all ways, then the cheapest offer for each shot."""
-    shots = [
+    tables = [
+        Table("The whole storyboard", _TOTAL, tuple(map(_total, (*found.mixes, *found.providers)))),
+        Table("With one model for all shots", _TOTAL, tuple(map(_total, found.routes))),
+    ]
+    for mix in found.mixes:
+        where = f", {mix.currency}" if len(found.mixes) > 1 else ""
+        tables.append(_shots(f"The cheapest offer for each shot{where}", found, mix))
+    return [table for table in tables if table.rows]
+
+
+def _shots(title: str, found: Storyboard, mix: Total) -> Table:
+    rows = [
         (number, (shot.prompt or "…")[:60], *_chosen(offer), None if offer else _why_not(item))
         for number, (shot, offer, item) in enumerate(
-            zip(found.shots, found.mix.offers, found.comparisons, strict=True), start=1
+            zip(found.shots, mix.offers, found.comparisons, strict=True), start=1
         )
     ]
-    columns = ("shot", "prompt", *_CHOSEN, "why not")
-    return [
-        Table("The whole storyboard", _TOTAL, (_total(found.mix), *map(_total, found.providers))),
-        Table("With one model for all shots", _TOTAL, tuple(map(_total, found.routes))),
-        Table("The cheapest offer for each shot", columns, tuple(shots)),
-    ]
+    return Table(title, ("shot", "prompt", *_CHOSEN, "why not"), tuple(rows))
+
+
+def _oldest(total: Total) -> str | None:
+    """Return the day of the price that was read longest ago, and whether one is stale."""
+    prices = [offer.estimate for offer in total.offers if offer is not None]
+    days = [price.checked_on for price in prices if price.checked_on is not None]
+    stale = ", stale" if any(price.stale for price in prices) else ""
+    return f"{min(days)}{stale}" if days else None
 
 
 def _total(total: Total) -> tuple[Cell, ...]:
@@ -121,6 +164,7 @@ def _total(total: Total) -> tuple[Cell, ...]:
         total.currency,
         total.seconds,
         total.per_second,
+        _oldest(total),
         told,
         total.reason,
     )
@@ -137,6 +181,9 @@ def _chosen(offer: Offer | None) -> tuple[Cell, ...]:
         offer.per_second,
         price.expected,
         price.currency,
+        read_on(price),
+        price.confidence,
+        price.source,
     )
 
 
@@ -154,7 +201,7 @@ def storyboard_charts(found: Storyboard) -> list[Chart]:
     """Return what all shots cost on each way."""
     charts = []
     for title, totals in (
-        ("The whole storyboard", (found.mix, *found.providers)),
+        ("The whole storyboard", (*found.mixes, *found.providers)),
         ("With one model for all shots", found.routes),
     ):
         known = [total for total in totals if total.expected is not None]

@@ -14,13 +14,19 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from onetake.errors import ConfigurationError
-from onetake.reports.tables import Table
+from onetake.reports.tables import Cell, Table
 
 if TYPE_CHECKING:
     from pygal.graph.graph import Graph
 
 COLOURS = 6
 """Series that have a colour of their own; more of them begin anew."""
+
+LONGEST = 52
+"""Characters of a label; the table has the whole."""
+
+WORD = 32
+"""Characters of what is not broken into lines."""
 
 MOST_BARS = 40
 """Bars of one chart; what is beyond stands in the table, and the chart says so."""
@@ -75,7 +81,7 @@ def _figure(chart: Chart) -> str:
     more = f" (without {left} more, which stand in the table)" if left > 0 else ""
     name = html.escape(chart.title + more)
     svg = svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
-    return f"<figure><figcaption>{name}</figcaption>{svg}</figure>"
+    return f'<figure><figcaption>{name}</figcaption><div class="wide">{svg}</div></figure>'
 
 
 def _graph(chart: Chart) -> Graph:
@@ -117,7 +123,7 @@ def _graph(chart: Chart) -> Graph:
         "value_formatter": lambda value: f"{value:.4f}".rstrip("0").rstrip("."),
         "show_legend": len(chart.series) > 1,
     }
-    labels = chart.labels[:MOST_BARS][::-1]  # pygal counts from below
+    labels = [_shortened(label) for label in chart.labels[:MOST_BARS]][::-1]  # counted from below
     graph = pygal.HorizontalStackedBar(height=120 + 26 * len(labels), **options)
     graph.x_labels = labels
     for name, values in chart.series.items():
@@ -126,15 +132,24 @@ def _graph(chart: Chart) -> Graph:
     return graph
 
 
+def _shortened(label: str) -> str:
+    """Shorten a label in its middle: models of one family differ at the end."""
+    if len(label) <= LONGEST:
+        return label
+    half = (LONGEST - 1) // 2
+    return f"{label[:half]}…{label[-half:]}"
+
+
 def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
+    kinds = [_kind([row[place] for row in table.rows]) for place in range(len(table.columns))]
+    head = "".join(
+        f'<th scope="col"{kind}>{html.escape(column)}</th>'
+        for column, kind in zip(table.columns, kinds, strict=True)
+    )
     rows = []
-    for exact, shown in zip(table.rows, table.shown(), strict=True):
+    for shown in table.shown():
         cells = (
-            f'<td class="number">{html.escape(text)}</td>'
-            if isinstance(cell, int | Decimal)
-            else f"<td>{html.escape(text)}</td>"
-            for cell, text in zip(exact, shown, strict=True)
+            f"<td{kind}>{html.escape(text)}</td>" for text, kind in zip(shown, kinds, strict=True)
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
     note = f"<p>{html.escape(table.note)}</p>" if table.note else ""
@@ -143,6 +158,16 @@ def _table(table: Table) -> str:
         f'<section><h2>{title}</h2><div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>{note}</section>"
     )
+
+
+def _kind(cells: Sequence[Cell]) -> str:
+    """Return the class of a column: figures stand to the right, long texts have room."""
+    known = [cell for cell in cells if cell is not None]
+    if known and all(isinstance(cell, int | Decimal) for cell in known):
+        return ' class="number"'
+    if any(len(str(cell)) > LONGEST for cell in known):
+        return ' class="long"'
+    return ' class="word"' if known and all(len(str(cell)) <= WORD for cell in known) else ""
 
 
 _PAGE = """<!doctype html>
@@ -182,14 +207,15 @@ main { max-width: 80rem; margin: 0 auto; padding: 2rem 1rem; }
 h1 { font-size: 1.6rem; line-height: 1.2; }
 h2 { font-size: 1.15rem; margin-top: 2.5rem; }
 figure { margin: 2rem 0; }
-figure svg { width: 100%; height: auto; }
+figure .wide svg { width: 100%; min-width: 40rem; height: auto; }
 figcaption { font-weight: 600; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid var(--line);
   vertical-align: top; }
 th { background: var(--soft); }
-td:nth-child(-n+2) { white-space: nowrap; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.word { white-space: nowrap; }
+.long { min-width: 30rem; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 @media print { main { max-width: none; } figure, section { break-inside: avoid; } }
 """

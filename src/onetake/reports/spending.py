@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from onetake.job import JobState
+from onetake.job import JobState, is_named
 from onetake.ledger.reporting import JobCost
 from onetake.money import NO_RATES, ExchangeRates, Money, exact
 from onetake.reports.page import MOST_BARS, Chart
@@ -17,6 +17,7 @@ from onetake.reports.tables import Cell, Table
 
 _CENT_OF_A_CENT = Decimal("0.0001")
 NO_TAG = "(no tag)"
+NO_RUN = "(no name)"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Drift:
         jobs: jobs with an estimate and a bill.
         estimated: the sum of their estimates.
         billed: the sum of their bills.
+        estimated_units: units that were estimated, of jobs whose vendor tells how many it counted.
+        billed_units: units that it counted; what a different number costs may be in no bill yet.
     """
 
     row: str
@@ -85,6 +88,8 @@ class Drift:
     jobs: int
     estimated: Decimal
     billed: Decimal
+    estimated_units: Decimal
+    billed_units: Decimal
 
     @property
     def difference(self) -> Decimal:
@@ -131,6 +136,10 @@ class SpendingReport:
         """
         told = "; ".join(map(str, self.rates.rates))
         note = f"Converted at the rates that you set: {told}." if told else ""
+        if not self.totals and not self.unknown:
+            other = {"live": " Those of a sandbox are shown with --sandbox."}
+            nothing = f"No jobs in these days.{other.get(self.environment, '')}"
+            return [_sums("Total", "", (), nothing)]
         shown = [_sums("Total", "", self.totals, note)]
         for name in by or self.groups:
             shown.append(_sums(f"By {name}", name, self.groups[name], _NOTES.get(name, "")))
@@ -181,7 +190,7 @@ def spending_report(
         "provider": lambda job: [job.provider],
         "model": lambda job: [f"{job.provider} {job.model}"],
         "tag": lambda job: job.tags or (NO_TAG,),
-        "run": lambda job: [job.run or "(no run)"],
+        "run": lambda job: [job.run if job.run and is_named(job.run) else NO_RUN],
     }
     return SpendingReport(
         since=since,
@@ -202,20 +211,18 @@ def _day(at: float) -> str:
 def _converted(job: JobCost, rates: ExchangeRates) -> JobCost:
     if job.currency is None or not rates.rates:
         return job
-    target = rates.common(Money(Decimal(1), job.currency))
-    if target.currency == job.currency:
-        return job
+    source = job.currency
+
+    def common(amount: Decimal | None) -> Decimal | None:
+        return None if amount is None else rates.common(Money(amount, source)).amount
+
     return dataclasses.replace(
         job,
-        currency=target.currency,
-        estimated=_times(job.estimated, target.amount),
-        actual=_times(job.actual, target.amount),
-        reserved=_times(job.reserved, target.amount),
+        currency=rates.common(Money(Decimal(0), source)).currency,
+        estimated=common(job.estimated),
+        actual=common(job.actual),
+        reserved=common(job.reserved),
     )
-
-
-def _times(amount: Decimal | None, rate: Decimal) -> Decimal | None:
-    return None if amount is None else amount * rate
 
 
 def _grouped(jobs: Iterable[JobCost], keys: Callable[[JobCost], Iterable[str]]) -> tuple[Sum, ...]:
@@ -277,19 +284,28 @@ def _added(amounts: Iterable[Decimal | None]) -> Decimal:
 def _drifted(jobs: Iterable[JobCost]) -> tuple[Drift, ...]:
     found: dict[tuple[str, str, str], list[JobCost]] = {}
     for job in jobs:
-        both = job.actual is not None and job.estimated is not None
-        if both and job.row and job.currency and job.state is JobState.DELIVERED:
+        told = job.estimated is not None and (job.actual is not None or None not in job.units)
+        if told and job.row and job.currency and job.state is JobState.DELIVERED:
             found.setdefault((job.row, job.provider, job.currency), []).append(job)
-    drifts = [
-        Drift(
-            *key,
-            len(some),
-            _added(job.estimated for job in some),
-            _added(job.actual for job in some),
-        )
-        for key, some in found.items()
-    ]
-    return tuple(sorted(drifts, key=lambda drift: (-abs(drift.difference), drift.row)))
+    drifts = [_drift(key, some) for key, some in found.items()]
+    return tuple(sorted(drifts, key=_by_size))
+
+
+def _by_size(drift: Drift) -> tuple[Decimal, Decimal, str]:
+    return -abs(drift.difference), -abs(drift.billed_units - drift.estimated_units), drift.row
+
+
+def _drift(key: tuple[str, str, str], jobs: Sequence[JobCost]) -> Drift:
+    billed = [job for job in jobs if job.actual is not None]
+    counted = [job for job in jobs if None not in job.units]
+    return Drift(
+        *key,
+        jobs=len(jobs),
+        estimated=_added(job.estimated for job in billed),
+        billed=_added(job.actual for job in billed),
+        estimated_units=_added(job.units[0] for job in counted),
+        billed_units=_added(job.units[1] for job in counted),
+    )
 
 
 # ── as tables ──
@@ -323,21 +339,31 @@ def _drifts(drifts: Sequence[Drift]) -> Table:
             item.billed,
             item.difference,
             item.percent,
+            item.estimated_units or None,
+            item.billed_units or None,
         )
         for item in drifts
     ]
     columns = (
         "provider", "price row", "jobs", "currency", "estimated", "billed", "difference",
-        "drift in %",
+        "drift in %", "estimated units", "billed units",
     )  # fmt: skip
-    return Table("Estimated against billed", columns, tuple(rows), "Delivered jobs only.")
+    note = "Delivered jobs only. Units: as far as the vendor tells them, priced or not."
+    return Table("Estimated against billed", columns, tuple(rows), note)
 
 
 def _unknown(sums: Sequence[Sum]) -> Table:
     rows: list[tuple[Cell, ...]] = [
-        (item.name, item.jobs, item.currency, item.reserved or None) for item in sums
+        (
+            item.name,
+            item.jobs,
+            item.currency,
+            None if item.unpriced else item.reserved,
+            item.unpriced,
+        )
+        for item in sums
     ]
-    columns = ("model", "jobs", "currency", "at most")
+    columns = ("model", "jobs", "currency", "at most", "jobs of unknown cost")
     note = "Whether the vendor has these jobs is not known; they are in no sum above."
     return Table("Outcome unknown", columns, tuple(rows), note)
 
@@ -350,7 +376,7 @@ def _sum_json(item: Sum) -> dict[str, Any]:
 
 
 def _drift_json(item: Drift) -> dict[str, Any]:
-    amounts = ("estimated", "billed", "difference", "percent")
+    amounts = ("estimated", "billed", "difference", "percent", "estimated_units", "billed_units")
     found = {name: getattr(item, name) for name in ("row", "provider", "currency", "jobs")}
     return {**found, **{name: exact(getattr(item, name)) for name in amounts}}
 
@@ -366,6 +392,7 @@ def spending_charts(report: SpendingReport) -> list[Chart]:
         charts.append(_chart(f"Spent by day, {currency}", days[-MOST_BARS:]))
         for name in ("model", "tag"):
             own = [item for item in report.groups[name] if item.currency == currency]
+            own = [item for item in own if item.spent or item.reserved]
             dearest = sorted(own, key=lambda item: (-item.spent, item.name))
             charts.append(_chart(f"Spent by {name}, {currency}", dearest[:MOST_BARS]))
     return charts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +16,9 @@ Cell = str | int | Decimal | None
 NOTHING = "–"
 SECONDS = "seconds"
 """The column of decimals that are no money."""
+
+_MARKUP = re.compile(r"[\\|`*_\[\]!~]")
+"""What Markdown would take for more than text; ``<`` and ``&`` are escaped as in HTML."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -69,8 +73,7 @@ def _markdown(table: Table) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    safe = [html.escape(cell, quote=False) for cell in cells]
-    safe = [cell.replace("\\", "\\\\").replace("|", "\\|") for cell in safe]
+    safe = [_MARKUP.sub(r"\\\g<0>", html.escape(cell, quote=False)) for cell in cells]
     return f"| {' | '.join(safe)} |"
 
 
@@ -105,9 +108,13 @@ def as_text(table: Table) -> str:
 
 def aligned(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return the lines of a table whose columns are as wide as they need be."""
+    from rich.cells import cell_len  # some characters are two columns wide
+
     cells = [list(columns), *rows]
-    widths = [max(len(row[place]) for row in cells) for place in range(len(columns))]
+    widths = [max(cell_len(row[place]) for row in cells) for place in range(len(columns))]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in cells
     ]
