@@ -181,11 +181,6 @@ ROWS: list[tuple[str, str, dict[str, Any], list[Asset], str, dict[str, Any]]] = 
         ),
     ),
     (
-        "cfg_scale on 2.6",
-        "kling-v2.6-pro-text", {"cfg_scale": 0.5}, [],
-        T2V, {"model_name": "kling-v2-6", "prompt": "x", "mode": "pro", "cfg_scale": 0.5},
-    ),
-    (
         "cfg_scale of 5",
         "kling-v1.6-std-text", {"cfg_scale": 5}, [],
         T2V, {"model_name": "kling-v1-6", "prompt": "x", "cfg_scale": 5},

@@ -152,7 +152,7 @@ def test_ids_and_addresses_of_a_wrong_type(given: dict[str, Any], server: Sandbo
         assert answer.json()["code"] == (1201 if wrong else 0), answer.text
     bad = {"prompt": "x", "options": 1}
     answer = httpx.post(f"{server.url}/kling/text-to-video/kling-2.6", json=bad, headers=KEY)
-    assert answer.json()["code"] == 1200
+    assert answer.json()["code"] == 1201
 
 
 def test_a_chain_keeps_the_callers_patience(server: SandboxServer, settings: Settings) -> None:

@@ -132,7 +132,32 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (OLD, {"model_name": "kling-v2-6", "prompt": "x", "mode": "fast"}, "mode value 'fast'"),
     (OLD, {"model_name": "kling-v2-6", "prompt": "x", "mode": "4k"}, "4k mode is not supported"),
     (OLD, {"model_name": "kling-v2-6", "prompt": "x", "sound": "on"}, "mode value 'std'"),
-    (OLD, {"model_name": "kling-v2-6", "prompt": "x", "cfg_scale": 0.5}, "cfg_scale"),
+    (OLD, {"model_name": "kling-v2-6", "prompt": "x", "cfg_scale": 5}, "cfgScale: must be less"),
+    (OLD, {"model_name": "kling-v2-6", "prompt": "x", "sound": True}, "resolve the request body"),
+    (OLD, {"model_name": "kling-v3-omni", "prompt": "x"}, "model is not supported"),
+    (OLD, {"model_name": "kling-v2-master", "prompt": "x", "mode": "professional"}, "mode value"),
+    (OLD, {"model_name": "kling-v2-1-master", "prompt": "x", "mode": "4k"}, "4k mode is not"),
+    (T2V, {"prompt": "", "settings": {"aspect_ratio": "99:1", "resolution": "b"}}, "aspect_ratio"),
+    (T2V, {"prompt": "", "settings": {"resolution": "b"}}, "values: 480p, 720p, 1080p, 4k"),
+    (T2V, {"prompt": "", "settings": {"resolution": "480p"}}, "video resolution value '480p'"),
+    (T2V, {"prompt": "", "settings": {"audio": "b"}}, "allowed values: native, off, original"),
+    (T2V, {"prompt": "x", "settings": {"seed": "b"}}, "settings.seed value 'b' is invalid"),
+    (
+        "/kling/text-to-video/kling-3.0-turbo",
+        {"prompt": "x", "settings": {"audio": "bogus"}},
+        "settings.audio value 'bogus' is invalid",
+    ),
+    (
+        "/kling/omni-video/kling-3.0-omni",
+        {
+            "contents": [
+                {"type": "prompt", "text": "x"},
+                {"type": "base_video", "url": "https://example.com/v.mp4"},
+            ]
+        },
+        "multi_shot is not supported with video input",
+    ),
+    ("/kling/v1/videos/video-extend", {"video_id": "1", "cfg_scale": 5}, "cfgScale: must be less"),
     (
         "/kling/v1/videos/image2video",
         {"model_name": "kling-v2-5-turbo", "image": "http://x", "image_tail": "http://x"},
@@ -159,6 +184,39 @@ def test_what_the_vendor_refuses_is_refused(
     status, answer = call(server, "POST", path, body)
     assert (status, answer["code"]) == (400, 1201)
     assert words in answer["message"]
+    assert server.charges() == []
+
+
+def test_what_other_clients_send_is_taken(server: SandboxServer) -> None:
+    """cfg_scale with any model, two slashes, the old name of omni on its new path."""
+    for model in ("kling-v2-master", "kling-v2-1-master", "kling-v2-6", "kling-v3"):
+        body = {"model_name": model, "prompt": "x", "cfg_scale": 0.5}
+        assert call(server, "POST", OLD, body)[0] == 200, model
+    for path in ("/kling/v1//videos/text2video", "/kling//v1/videos/text2video//"):
+        _, answer = call(server, "GET", path)
+        assert len(answer["data"]) == 4
+    contents = {"contents": [{"type": "prompt", "text": "x"}], "settings": {"aspect_ratio": "1:1"}}
+    assert call(server, "POST", "/kling/omni-video/kling-v3-omni", contents)[0] == 200
+    status, answer = call(server, "POST", "/kling/omni-video/kling-v3-1-omni", contents)
+    assert (status, answer["message"]) == (400, "model is not supported")
+
+
+def test_paths_that_there_are_not_are_told_by_the_server(server: SandboxServer) -> None:
+    """Its own form (seen 2025-06-14): no code, no request id; whatever the credentials are."""
+    for path in ("/v1/elements", "/v1/image/generation", "/nothing/kling-3.0"):
+        status, answer = call(server, "POST", f"/kling{path}", {}, token())
+        assert (status, answer.pop("timestamp")[-5:]) == (404, "+0000")
+        message = {"error": "Not Found", "message": "No message available"}
+        assert answer == {"status": 404, **message, "path": path}
+    body = {"model_name": "kling-v3-turbo", "prompt": "x"}
+    assert call(server, "POST", OLD, body)[1]["code"] == 1203
+
+
+def test_a_body_that_cannot_be_read(server: SandboxServer) -> None:
+    """1201, in the words that two clients recorded."""
+    for content in (b"{", b"[]", b'{"model_name": ["kling-v3"]}', b'{"image_list": 5}'):
+        answer = httpx.post(server.url + OLD, content=content, headers=KEY).json()
+        assert answer["code"] == 1201, content
     assert server.charges() == []
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from onetake_kling.sandbox.answers import Refusal, invalid
+from onetake_kling.sandbox.rules import ELSEWHERE, NEW_ONLY
 
 Body = Mapping[str, Any]
 LONGEST = 2500
@@ -22,7 +23,7 @@ def within(body: Body, name: str) -> Body:
     """
     value = body.get(name)
     if value is not None and not isinstance(value, dict):
-        raise Refusal(1200, f"{name} value type is invalid, expected object")
+        raise invalid(f"{name} value type is invalid, expected object")
     return value or {}
 
 
@@ -61,21 +62,50 @@ def one_of(field: str, value: Any, allowed: Sequence[str]) -> str:
 
 def model_of(body: Body, default: str, allowed: Collection[str]) -> str:
     """Return the model that a body of the old API names."""
-    name = body.get("model_name") or default
+    name = text_of(body, "model_name") or default
     if name not in allowed:
-        raise invalid(f"model_name value '{name}' is invalid")
-    return str(name)
+        raise unsupported(name)
+    return name
 
 
-def number(body: Body, field: str, low: float, high: float, default: float) -> float:
-    """Return a number within bounds."""
+def text_of(body: Body, field: str) -> str:
+    """Return a text; one of another type makes the whole body unreadable (recorded twice, 2026).
+
+    Raises:
+        Refusal: it is something else.
+    """
+    value = body.get(field) or ""
+    if not isinstance(value, str):
+        raise unreadable()
+    return value
+
+
+def unreadable() -> Refusal:
+    """Return the refusal of a body that is no JSON, or whose members have other types."""
+    return invalid("Failed to resolve the request body")
+
+
+def unsupported(model: str) -> Refusal:
+    """Return the refusal of a model; one that stands elsewhere is told from one that is none."""
+    if model in NEW_ONLY:
+        return Refusal(1203, f"{model} is not supported for this API")
+    if model in ELSEWHERE:
+        return invalid("model is not supported")
+    return invalid(f"model_name value '{model}' is invalid")
+
+
+def number(
+    body: Body, field: str, low: float, high: float, default: float, within: str = ""
+) -> float:
+    """Return a number within bounds; ``within`` names the member that it stands in."""
     value = body.get(field, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise invalid(f"{field} value '{value}' is invalid")
+    place = f"{within}{_camel(field)}"
     if value < low:
-        raise invalid(f"{_camel(field)}: must be greater than or equal to {low:g}")
+        raise invalid(f"{place}: must be greater than or equal to {low}")
     if value > high:
-        raise invalid(f"{_camel(field)}: must be less than or equal to {high:g}")
+        raise invalid(f"{place}: must be less than or equal to {high}")
     return float(value)
 
 

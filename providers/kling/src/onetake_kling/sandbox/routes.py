@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import mimetypes
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from onetake.sandbox import Sandbox, SandboxTask
 from onetake.sandbox.app import own_url
@@ -27,9 +31,11 @@ from onetake_kling.sandbox import (
     video_old,
 )
 from onetake_kling.sandbox.answers import Refusal, invalid, success
+from onetake_kling.sandbox.fields import unreadable
 from onetake_kling.sandbox.orders import Order, at_once, create
 
 MOST_IDS = 20
+_SLASHES = re.compile("/{2,}")
 Handler = Callable[[Sandbox, Request], Awaitable[Response]]
 Reader = Callable[[Sandbox, Mapping[str, Any]], Order]
 
@@ -105,17 +111,33 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
         inner += route(path, functools.partial(_create_old, read), "POST")
         inner += route(path, functools.partial(_list_old, path), "GET")
         inner += route(f"{path}/{{id}}", functools.partial(_get_old, path), "GET")
-    inner += new("/{task}/{model}", _create_new, "POST")
+    for family in video_new.FAMILIES:
+        inner += new(f"/{family}/{{model}}", functools.partial(_create_new, family), "POST")
     everything = ["GET", "POST", "PUT", "DELETE", "PATCH"]
-    return [Mount("/kling", routes=[*inner, Route("/{path:path}", _nowhere, methods=everything)])]
+    inner.append(Route("/{path:path}", functools.partial(_nowhere, sandbox), methods=everything))
+    return [Mount("/kling", routes=inner, middleware=[Middleware(_SingleSlashes)])]
 
 
-async def _nowhere(request: Request) -> Response:
-    """A path or method that does not exist."""
+class _SingleSlashes:
+    """Takes several slashes for one: the vendor's own ComfyUI node asks for try-ons with two."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._app({**scope, "path": _SLASHES.sub("/", scope["path"])}, receive, send)
+
+
+async def _nowhere(sandbox: Sandbox, request: Request) -> Response:
+    """A path or method that does not exist; of a path the server itself tells (seen 2025-06-14)."""
     path = "/" + request.path_params["path"].rstrip("/")
     if path in ("/tasks", "/solutions") or path in CREATES or path in AT_ONCE:
         return Refusal(1202, "The request method is invalid").response()
-    return Refusal(1203, "The requested resource does not exist").response()
+    now = datetime.datetime.fromtimestamp(sandbox.clock.now(), datetime.UTC)
+    told = {"status": 404, "error": "Not Found", "message": "No message available", "path": path}
+    moment = now.isoformat(timespec="milliseconds").replace("+00:00", "+0000")
+    return JSONResponse({"timestamp": moment, **told}, 404)
 
 
 async def _serve(sandbox: Sandbox, handler: Handler, new_api: bool, request: Request) -> Response:
@@ -125,16 +147,16 @@ async def _serve(sandbox: Sandbox, handler: Handler, new_api: bool, request: Req
     except Refusal as refusal:
         return refusal.response()
     except (AttributeError, KeyError, TypeError, ValueError):
-        return Refusal(1200, "The request has a value of a wrong type").response()
+        return unreadable().response()
 
 
 async def _body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
     except ValueError:
-        raise Refusal(1200, "The request body is not valid JSON") from None
+        raise unreadable() from None
     if not isinstance(body, dict):
-        raise Refusal(1200, "The request body must be an object")
+        raise unreadable()
     return body
 
 
@@ -145,10 +167,9 @@ def _accept(sandbox: Sandbox, request: Request, body: Mapping[str, Any], order: 
     return success(records.created(task))
 
 
-async def _create_new(sandbox: Sandbox, request: Request) -> Response:
-    family, model = request.path_params["task"], request.path_params["model"]
-    if family not in video_new.FAMILIES:
-        raise Refusal(1203, "resource not found")
+async def _create_new(family: str, sandbox: Sandbox, request: Request) -> Response:
+    model = request.path_params["model"]
+    model = video_new.OTHER_NAMES.get((family, model), model)
     body = await _body(request)
     return _accept(sandbox, request, body, video_new.order(sandbox, family, model, body))
 

@@ -95,7 +95,6 @@ class OldModel:
         durations: seconds.
         tail_modes: modes that take ``image_tail``.
         sound_modes: modes that take ``sound: on``.
-        cfg_scale: whether it takes one.
         camera: task and mode in which it takes ``camera_control``, of 5 s.
         brush: modes that take masks, of 5 s.
         multi_shot: whether it takes several shots.
@@ -110,7 +109,6 @@ class OldModel:
     durations: tuple[int, ...] = SHORT
     tail_modes: tuple[str, ...] = ("pro",)
     sound_modes: tuple[str, ...] = ()
-    cfg_scale: bool = False
     camera: tuple[str, str] | None = None
     brush: tuple[str, ...] = ()
     multi_shot: bool = False
@@ -127,19 +125,14 @@ OLD = {
     "kling-v1": OldModel(
         resolution=(("std", "720p"), ("pro", "720p")),
         tail_modes=("std", "pro"),
-        cfg_scale=True,
         camera=("text2video", "std"),
         brush=("std", "pro"),
         discontinued=True,
     ),
     # third parties report that all from here to v2-1-master were switched off on 2026-09-15; they
     # are kept alive here, because the reports are second-hand and code that uses them is about
-    "kling-v1-5": OldModel(
-        tasks=("image2video",), cfg_scale=True, camera=("image2video", "pro"), brush=("pro",)
-    ),
-    "kling-v1-6": OldModel(
-        tasks=("text2video", "image2video", "multi-image2video"), cfg_scale=True
-    ),
+    "kling-v1-5": OldModel(tasks=("image2video",), camera=("image2video", "pro"), brush=("pro",)),
+    "kling-v1-6": OldModel(tasks=("text2video", "image2video", "multi-image2video")),
     "kling-v2-1": OldModel(tasks=("image2video",)),
     "kling-v2-master": OldModel(modes=(), resolution=(("", "720p"),), tail_modes=()),
     "kling-v2-1-master": OldModel(modes=(), resolution=(("", "1080p"),), tail_modes=()),
@@ -163,5 +156,19 @@ VERSIONS = {
     "kling-o1": "kling-video-o1",
 }
 """One model version has two names; its slots are counted together."""
+
+RESOLUTIONS = ("480p", "720p", "1080p", "4k")
+"""Values that ``settings.resolution`` may have at all; each model takes some (seen 2026-09-28)."""
+
+SOUNDS = ("native", "off", "original")
+"""The same of ``settings.audio`` (seen 2026-09-19)."""
+
+ELSEWHERE = frozenset(
+    (*OLD, "kling-v3-omni", "kling-video-o1", "kling-v2", "kling-v2-new", "kling-image-o1")
+)
+"""Names that the vendor knows on some path of the old API."""
+
+NEW_ONLY = frozenset(("kling-v3-turbo", "kling-o1"))
+"""Names that it knows, but not on the old API (measured 2026-09)."""
 
 RATIOS = ("16:9", "9:16", "1:1")

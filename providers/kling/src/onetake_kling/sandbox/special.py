@@ -250,7 +250,7 @@ def _check_old_voice(given: Body) -> None:
     if not given.get("voice_id"):
         raise invalid("Voice id not found")
     one_of("input.voice_language", given.get("voice_language") or "zh", ("zh", "en"))
-    number(given, "voice_speed", 0.8, 2, 1)
+    number(given, "voice_speed", 0.8, 2.0, 1, within="input.")
 
 
 def _old_sound(sandbox: Sandbox, given: Body) -> str | None:
@@ -262,6 +262,7 @@ def _old_sound(sandbox: Sandbox, given: Body) -> str | None:
 
 def extend(sandbox: Sandbox, body: Body) -> Order:
     """Read a body of video-extend; the result is the whole, longer clip."""
+    number(body, "cfg_scale", 0, 1, 0.5)
     video_id = body.get("video_id")
     source = inputs.by_video_id(sandbox, str(video_id or ""))
     if source is None or source.film is None:
@@ -272,7 +273,6 @@ def extend(sandbox: Sandbox, body: Body) -> Order:
     if before.seconds + 5 > 180:
         raise invalid("The total duration must not exceed 3 minutes")
     prompt = words(body, "prompt")
-    number(body, "cfg_scale", 0, 1, 0.5)
     film = Film.from_json(
         {**source.film, "seconds": before.seconds + 5, "prompt": prompt or before.prompt}
     )

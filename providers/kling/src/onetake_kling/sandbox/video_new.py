@@ -10,9 +10,12 @@ from typing import Any
 from onetake.sandbox import Sandbox
 from onetake_kling.sandbox import inputs, prices
 from onetake_kling.sandbox.answers import invalid
-from onetake_kling.sandbox.fields import not_among, seconds, text, within
+from onetake_kling.sandbox.fields import not_among, one_of, seconds, text, within
 from onetake_kling.sandbox.orders import Order, common
-from onetake_kling.sandbox.rules import NEW, RATIOS, NewModel
+from onetake_kling.sandbox.rules import NEW, RATIOS, RESOLUTIONS, SOUNDS, NewModel
+
+OTHER_NAMES = {("omni-video", "kling-v3-omni"): "kling-3.0-omni"}
+"""Names of the old API that a path of the new one takes as well (seen 2026-09-28)."""
 
 FAMILIES = ("text-to-video", "image-to-video", "omni-video", "motion-control")
 _URLS = (
@@ -102,14 +105,12 @@ def order(sandbox: Sandbox, family: str, model: str, body: Mapping[str, Any]) ->
     rules = NEW.get(model)
     if rules is None or family not in rules.families:
         raise invalid("model is not supported")
+    settings, options = within(body, "settings"), within(body, "options")
+    resolution = _checked(settings, rules)
     given = _contents(family, body)
     if len(given.prompt) > rules.prompt:
         raise invalid(f"prompt length must not exceed {rules.prompt}")
     _check_things(given, rules)
-    settings, options = within(body, "settings"), within(body, "options")
-    resolution = settings.get("resolution") or "720p"
-    if resolution not in rules.resolutions:
-        raise not_among("settings.resolution", resolution, rules.resolutions)
     asked = Asked(sandbox, f"/{family}/{model}", rules, given, settings, resolution)
     made = _MAKERS[family](asked)
     return Order(
@@ -121,6 +122,25 @@ def order(sandbox: Sandbox, family: str, model: str, body: Mapping[str, Any]) ->
         **common(options),
         **made,
     )
+
+
+def _checked(settings: Mapping[str, Any], rules: NewModel) -> str:
+    """Check the settings that are looked at before anything else (in this order, 2026-09-19).
+
+    What no model takes is told apart from what this one does not.
+    """
+    if settings.get("aspect_ratio"):
+        _ratio(settings)
+    resolution = settings.get("resolution") or "720p"
+    if resolution not in RESOLUTIONS:
+        raise not_among("settings.resolution", resolution, RESOLUTIONS)
+    if resolution not in rules.resolutions:
+        raise invalid(f"video resolution value '{resolution}' is invalid")
+    one_of("settings.audio", settings.get("audio") or "off", SOUNDS)
+    seed = settings.get("seed")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
+        raise invalid(f"settings.seed value '{seed}' is invalid")
+    return str(resolution)
 
 
 def _contents(family: str, body: Mapping[str, Any]) -> Contents:
@@ -191,7 +211,7 @@ def _sound(settings: Mapping[str, Any], rules: NewModel) -> str:
         return "native"
     audio = settings.get("audio") or "off"
     if rules.audio and audio not in rules.audio:
-        raise invalid(f"settings.audio value '{audio}' is invalid")
+        raise invalid(f"audio mode '{audio}' is not supported by the current model")
     return str(audio) if rules.audio else "off"
 
 
@@ -239,6 +259,8 @@ def _omni(asked: Asked) -> dict[str, Any]:
     if not given.prompt:
         raise invalid("prompt is required")
     base, guide = given.url("base_video"), given.url("feature_video")
+    if base and asked.rules.shots and settings.get("multi_shot") is not False:
+        raise invalid("multi_shot is not supported with video input")  # its default is true
     source = _omni_video(asked.sandbox, given, base, guide)
     audio = _sound(settings, asked.rules)
     _check_omni(given, settings, audio, source is not None, base is not None)
@@ -316,8 +338,8 @@ def _motion(asked: Asked) -> dict[str, Any]:
     orientation = settings.get("character_orientation")
     if orientation not in ("image", "video"):
         raise invalid("character orientation must be specified")
-    if (settings.get("audio") or "original") not in ("original", "off"):
-        raise invalid(f"settings.audio value '{settings.get('audio')}' is invalid")
+    if settings.get("audio") == "native":
+        raise invalid("audio mode 'native' is not supported by the current model")
     return motion(
         asked.sandbox,
         asked.path,

@@ -5,7 +5,17 @@ from __future__ import annotations
 from onetake.sandbox import Sandbox
 from onetake_kling.sandbox import inputs, prices, video_new
 from onetake_kling.sandbox.answers import invalid
-from onetake_kling.sandbox.fields import Body, items, model_of, number, one_of, seconds, words
+from onetake_kling.sandbox.fields import (
+    Body,
+    items,
+    model_of,
+    number,
+    one_of,
+    seconds,
+    text_of,
+    unsupported,
+    words,
+)
 from onetake_kling.sandbox.orders import Order, old_order
 from onetake_kling.sandbox.rules import DEFAULT_OLD, LONG, MEDIUM, OLD, RATIOS, OldModel
 
@@ -20,10 +30,10 @@ def order(sandbox: Sandbox, task: str, body: Body) -> Order:
     Raises:
         Refusal: as the vendor words it.
     """
-    name = body.get("model_name") or DEFAULT_OLD
+    name = text_of(body, "model_name") or DEFAULT_OLD
     rules = OLD.get(name)
     if rules is None or task not in rules.tasks:
-        raise invalid(f"model_name value '{name}' is invalid")
+        raise unsupported(name)
     if rules.discontinued and not sandbox.settings.allow_discontinued:
         raise invalid(f"The model '{name}' has been discontinued and is no longer available.")
     mode = _mode(body, name, rules)
@@ -33,7 +43,7 @@ def order(sandbox: Sandbox, task: str, body: Body) -> Order:
     first, last = _frames(sandbox, task, body, name, rules, mode, length)
     prompt = _prompt(task, body, length)
     sound = _sound(body, rules, mode, last_given=bool(body.get("image_tail")))
-    _scale(body, rules)
+    _scale(body)
     ratio = body.get("aspect_ratio") or "16:9"
     if task != "image2video":
         one_of("aspect_ratio", ratio, RATIOS)
@@ -69,14 +79,13 @@ def order(sandbox: Sandbox, task: str, body: Body) -> Order:
 
 
 def _mode(body: Body, name: str, rules: OldModel) -> str:
-    if not rules.modes:
-        return ""
+    """Return the mode; the master models take either, and make the same film (seen 2026-08-21)."""
     mode = body.get("mode") or "std"
     if mode == "4k" and "4k" not in rules.modes:
         raise invalid(f"4k mode is not supported by the current model: {name}")
-    if mode not in rules.modes:
+    if mode not in (rules.modes or ("std", "pro")):
         raise invalid(f"mode value '{mode}' is invalid")
-    return str(mode)
+    return str(mode) if rules.modes else ""
 
 
 def _camera(task: str, body: Body, rules: OldModel, mode: str, length: int) -> str | None:
@@ -188,7 +197,7 @@ def _prompt(task: str, body: Body, length: int) -> str:
 
 
 def _sound(body: Body, rules: OldModel, mode: str, *, last_given: bool) -> bool:
-    sound = body.get("sound") or "off"
+    sound = text_of(body, "sound") or "off"
     if sound not in ("on", "off"):
         raise invalid(f"sound value '{sound}' is invalid")
     if sound == "off":
@@ -202,12 +211,10 @@ def _sound(body: Body, rules: OldModel, mode: str, *, last_given: bool) -> bool:
     return True
 
 
-def _scale(body: Body, rules: OldModel) -> None:
-    if body.get("cfg_scale") is None:
-        return
-    if not rules.cfg_scale:
-        raise invalid("cfg_scale is not supported by the current model")
-    number(body, "cfg_scale", 0, 1, 0.5)
+def _scale(body: Body) -> None:
+    """Any model takes one within bounds: pages say only v1 does, the API was seen to take more."""
+    if body.get("cfg_scale") is not None:
+        number(body, "cfg_scale", 0, 1, 0.5)
 
 
 _OMNI = {"kling-video-o1": ("std", "pro"), "kling-v3-omni": ("std", "pro", "4k")}
