@@ -159,6 +159,17 @@ def test_the_command_line_shows_them(
     assert run("resources", "list", "voice", "-p", "fal")[0] == 2
 
 
+def test_an_endpoint_that_there_is_not_is_refused(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """The server's own 404 is no doubt about a task: nothing behind it was asked."""
+    own = {"endpoint": "/v1/videos/nope", "prompt": "x"}
+    request = GenerationRequest("", parameters={"kling": own})
+    with pytest.raises(RequestError, match="there is no path /v1/videos/nope") as caught:
+        asked(server, settings, lambda kling: kling.generate(request))
+    assert caught.value.task_state == "not_created"
+
+
 def test_an_explicit_endpoint_takes_the_callers_own_body(
     server: SandboxServer, settings: Settings
 ) -> None:

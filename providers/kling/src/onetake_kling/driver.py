@@ -96,6 +96,8 @@ class KlingDriver(Driver):
             accepted = _accepted(answer, submission)
             if accepted is not None:
                 return accepted
+        if errors.is_no_path(answer):
+            raise Refused(errors.no_path(str(answer["path"])))
         self._refuse(response, code, message)
         raise SubmissionUnknown(
             f"kling answered HTTP {response.status_code} with code {code} ({message}), which is "

@@ -6,7 +6,7 @@ code, only words (`task_failure`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +135,25 @@ def _said(code: int, message: str) -> tuple[str, str | None] | None:
         if code == own and words.lower() in message.lower():
             return meaning, hint
     return None
+
+
+def is_no_path(answer: Mapping[str, Any]) -> bool:
+    """Say whether the server itself knows no such path; nothing behind it was asked.
+
+    Facts: recorded by a third party, 2025-06-14; the answer has no ``code``.
+    """
+    bare = "code" not in answer and "path" in answer
+    return bare and (answer.get("status"), answer.get("error")) == (404, "Not Found")
+
+
+def no_path(path: str) -> OnetakeError:
+    """Return the error of a path that there is not."""
+    return RequestError(
+        f"kling: there is no path {path}; nothing was created.",
+        provider="kling",
+        vendor_code="404",
+        hint="The vendor may have withdrawn it, or the region's host may not have it.",
+    )
 
 
 def is_duplicate(code: int, message: str) -> bool:
