@@ -13,6 +13,7 @@ from typing import TypeVar
 import anyio
 import sqlalchemy as sa
 
+from onetake.engine.alive import alive
 from onetake.engine.journal import Journal
 from onetake.engine.reserving import Budgets
 from onetake.errors import OnetakeError
@@ -54,17 +55,7 @@ class Holder:
             BudgetExceeded: there is no room; nothing was paid.
         """
         await self._take(job_id, cost, tags)
-        failure: Exception | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._keep_alive, job_id)
-            try:
-                made = await steps()
-            except Exception as error:  # noqa: BLE001 - raised below, outside the group
-                failure = error
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        return made
+        return await alive(steps, lambda: self._renew(job_id), self._journal.lease)
 
     async def _take(self, job_id: str, cost: Money | None, tags: Sequence[str]) -> None:
         budgets, now = self._budgets, self._journal.clock.now()
@@ -79,14 +70,12 @@ class Holder:
 
         await self._journal.ledger.run(take)
 
-    async def _keep_alive(self, job_id: str) -> None:
-        while True:
-            await anyio.sleep(self._journal.lease / 3)
-            until = self._journal.clock.now() + self._journal.lease
-            try:
-                await self._journal.ledger.run(lambda c: spending.renew_hold(c, job_id, until))  # noqa: B023
-            except OnetakeError as error:
-                log.warning("job %s: what it will cost cannot be held: %s", job_id, error)
+    async def _renew(self, job_id: str) -> None:
+        until = self._journal.clock.now() + self._journal.lease
+        try:
+            await self._journal.ledger.run(lambda c: spending.renew_hold(c, job_id, until))
+        except OnetakeError as error:
+            log.warning("job %s: what it will cost cannot be held: %s", job_id, error)
 
     async def let_go(self, job_id: str) -> None:
         """Hold nothing any more for a chain that comes to nothing."""

@@ -18,6 +18,7 @@ import anyio
 
 from onetake.clock import Clock
 from onetake.driver import Driver
+from onetake.engine.alive import alive
 from onetake.engine.callbacks import CallbackReader
 from onetake.engine.delivery import Deliverer
 from onetake.engine.intents import Intent, IntentWriter
@@ -171,24 +172,14 @@ class Engine:
 
     async def _deliver(self, record: JobRecord) -> None:
         """Deliver, and give signs of life while a long download runs."""
-        failure: Exception | None = None
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._keep_alive, record.id)
-            try:
-                await self._deliverer.deliver(record)
-            except Exception as error:  # noqa: BLE001 - raised below, outside the group
-                failure = error
-            group.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
 
-    async def _keep_alive(self, job_id: str) -> None:
-        while True:
-            await anyio.sleep(self.journal.lease / 3)
+        async def sign() -> None:
             try:
-                await self.journal.renew([job_id])
+                await self.journal.renew([record.id])
             except OnetakeError as error:
-                log.warning("job %s: no sign of life could be given: %s", job_id, error)
+                log.warning("job %s: no sign of life could be given: %s", record.id, error)
+
+        await alive(lambda: self._deliverer.deliver(record), sign, self.journal.lease)
 
     async def settle(
         self, job_id: str, act: Callable[[JobRecord], Awaitable[JobRecord]]

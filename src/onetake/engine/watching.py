@@ -17,6 +17,7 @@ import anyio
 from onetake.clock import Clock
 from onetake.driver import Driver, LookError, Missing, Snapshot, Task
 from onetake.engine import pacing
+from onetake.engine.alive import alive
 from onetake.engine.journal import Journal, Overtaken
 from onetake.engine.outcomes import Priced, outcome
 from onetake.engine.traffic import Signal, Traffic
@@ -277,19 +278,13 @@ class Watcher:
                     )
                     answers.update({task.id: LookError(told) for task in batch})
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._keep_alive)
+        async def all_at_once() -> None:
             async with anyio.create_task_group() as looks:
                 for start in range(0, len(tasks), self._batch):
                     looks.start_soon(one, tasks[start : start + self._batch])
-            group.cancel_scope.cancel()
-        return answers
 
-    async def _keep_alive(self) -> None:
-        """Give signs of life while an answer takes long."""
-        while True:
-            await anyio.sleep(self._journal.lease / 3)
-            await self._renew()
+        await alive(all_at_once, self._renew, self._journal.lease)
+        return answers
 
     async def _apply(self, waiter: Waiter, answer: Snapshot | Missing | LookError) -> None:
         now = self._clock.now()

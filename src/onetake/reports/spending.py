@@ -12,6 +12,7 @@ from typing import Any
 from onetake.job import JobState, is_named
 from onetake.ledger.reporting import JobCost
 from onetake.money import NO_RATES, ExchangeRates, Money, exact
+from onetake.reports.drift import Drift, added, drift_table, drifted
 from onetake.reports.page import MOST_BARS, Chart
 from onetake.reports.tables import Cell, Table
 
@@ -68,43 +69,6 @@ class Sum:
 
 
 @dataclass(frozen=True)
-class Drift:
-    """How far the bills of one price row are from its estimates.
-
-    Attributes:
-        row: name of the price row.
-        provider: provider name.
-        currency: of both amounts.
-        jobs: jobs with an estimate and a bill.
-        estimated: the sum of their estimates.
-        billed: the sum of their bills.
-        estimated_units: units that were estimated, of jobs whose vendor tells how many it counted.
-        billed_units: units that it counted; what a different number costs may be in no bill yet.
-    """
-
-    row: str
-    provider: str
-    currency: str
-    jobs: int
-    estimated: Decimal
-    billed: Decimal
-    estimated_units: Decimal
-    billed_units: Decimal
-
-    @property
-    def difference(self) -> Decimal:
-        """What was billed beyond the estimates."""
-        return self.billed - self.estimated
-
-    @property
-    def percent(self) -> Decimal | None:
-        """The same in percent of the estimates; None for estimates of nothing."""
-        if not self.estimated:
-            return None
-        return (100 * self.difference / self.estimated).quantize(Decimal("0.1"), ROUND_HALF_UP)
-
-
-@dataclass(frozen=True)
 class SpendingReport:
     """What the jobs of a span of time cost.
 
@@ -143,7 +107,7 @@ class SpendingReport:
         shown = [_sums("Total", "", self.totals, note)]
         for name in by or self.groups:
             shown.append(_sums(f"By {name}", name, self.groups[name], _NOTES.get(name, "")))
-        shown += [_drifts(self.drifts)] if self.drifts else []
+        shown += [drift_table(self.drifts)] if self.drifts else []
         shown += [_unknown(self.unknown)] if self.unknown else []
         return shown
 
@@ -156,7 +120,7 @@ class SpendingReport:
             "environment": self.environment,
             "totals": [_sum_json(item) for item in self.totals],
             **{f"by_{name}": list(map(_sum_json, found)) for name, found in wanted.items()},
-            "drift": [_drift_json(item) for item in self.drifts],
+            "drift": [item.to_json() for item in self.drifts],
             "unknown": [_sum_json(item) for item in self.unknown],
             "rates": [str(rate) for rate in self.rates.rates],
         }
@@ -198,7 +162,7 @@ def spending_report(
         environment=environment,
         totals=_grouped(known, lambda job: ["all"]),
         groups={name: _grouped(known, key) for name, key in keys.items()},
-        drifts=_drifted(known),
+        drifts=drifted(known),
         unknown=_grouped(lost, lambda job: [f"{job.provider} {job.model}"]),
         rates=rates,
     )
@@ -243,16 +207,16 @@ def _sum(name: str, currency: str, jobs: Sequence[JobCost]) -> Sum:
         jobs=len(jobs),
         delivered=sum(job.state is JobState.DELIVERED for job in jobs),
         failed=sum(job.state.ended and job.state is not JobState.DELIVERED for job in jobs),
-        billed=_added(job.actual for job in billed),
-        assumed=_added(job.estimated for job in assumed),
-        reserved=_added(job.reserved for job in waiting),
+        billed=added(job.actual for job in billed),
+        assumed=added(job.estimated for job in assumed),
+        reserved=added(job.reserved for job in waiting),
         unpriced=sum(map(_is_unpriced, jobs)),
-        estimated=_added(job.estimated for job in billed if job.estimated is not None),
-        wasted=_added(job.actual for job in billed if _is_waste(job))
-        + _added(job.estimated for job in assumed if _is_waste(job)),
-        timed=_added(job.actual for job in billed if job.timed)
-        + _added(job.estimated for job in assumed if job.timed),
-        seconds=_added(job.seconds for job in jobs),
+        estimated=added(job.estimated for job in billed if job.estimated is not None),
+        wasted=added(job.actual for job in billed if _is_waste(job))
+        + added(job.estimated for job in assumed if _is_waste(job)),
+        timed=added(job.actual for job in billed if job.timed)
+        + added(job.estimated for job in assumed if job.timed),
+        seconds=added(job.seconds for job in jobs),
     )
 
 
@@ -277,37 +241,6 @@ def _is_waste(job: JobCost) -> bool:
     return job.state.ended and job.state is not JobState.DELIVERED
 
 
-def _added(amounts: Iterable[Decimal | None]) -> Decimal:
-    return sum((amount for amount in amounts if amount is not None), Decimal(0))
-
-
-def _drifted(jobs: Iterable[JobCost]) -> tuple[Drift, ...]:
-    found: dict[tuple[str, str, str], list[JobCost]] = {}
-    for job in jobs:
-        told = job.estimated is not None and (job.actual is not None or None not in job.units)
-        if told and job.row and job.currency and job.state is JobState.DELIVERED:
-            found.setdefault((job.row, job.provider, job.currency), []).append(job)
-    drifts = [_drift(key, some) for key, some in found.items()]
-    return tuple(sorted(drifts, key=_by_size))
-
-
-def _by_size(drift: Drift) -> tuple[Decimal, Decimal, str]:
-    return -abs(drift.difference), -abs(drift.billed_units - drift.estimated_units), drift.row
-
-
-def _drift(key: tuple[str, str, str], jobs: Sequence[JobCost]) -> Drift:
-    billed = [job for job in jobs if job.actual is not None]
-    counted = [job for job in jobs if None not in job.units]
-    return Drift(
-        *key,
-        jobs=len(jobs),
-        estimated=_added(job.estimated for job in billed),
-        billed=_added(job.actual for job in billed),
-        estimated_units=_added(job.units[0] for job in counted),
-        billed_units=_added(job.units[1] for job in counted),
-    )
-
-
 # ── as tables ──
 
 _COLUMNS = (
@@ -326,30 +259,6 @@ def _sums(title: str, first: str, sums: Sequence[Sum], note: str) -> Table:
         rows.append(((item.name, *figures)) if first else figures)
     columns = (first, *_COLUMNS) if first else _COLUMNS
     return Table(title, columns, tuple(rows), note)
-
-
-def _drifts(drifts: Sequence[Drift]) -> Table:
-    rows: list[tuple[Cell, ...]] = [
-        (
-            item.provider,
-            item.row,
-            item.jobs,
-            item.currency,
-            item.estimated,
-            item.billed,
-            item.difference,
-            item.percent,
-            item.estimated_units or None,
-            item.billed_units or None,
-        )
-        for item in drifts
-    ]
-    columns = (
-        "provider", "price row", "jobs", "currency", "estimated", "billed", "difference",
-        "drift in %", "estimated units", "billed units",
-    )  # fmt: skip
-    note = "Delivered jobs only. Units: as far as the vendor tells them, priced or not."
-    return Table("Estimated against billed", columns, tuple(rows), note)
 
 
 def _unknown(sums: Sequence[Sum]) -> Table:
@@ -372,12 +281,6 @@ def _sum_json(item: Sum) -> dict[str, Any]:
     amounts = ("billed", "assumed", "reserved", "estimated", "wasted", "seconds", "per_second")
     found = {name: getattr(item, name) for name in ("name", "currency", "jobs", "delivered")}
     found |= {"failed": item.failed, "unpriced": item.unpriced}
-    return {**found, **{name: exact(getattr(item, name)) for name in amounts}}
-
-
-def _drift_json(item: Drift) -> dict[str, Any]:
-    amounts = ("estimated", "billed", "difference", "percent", "estimated_units", "billed_units")
-    found = {name: getattr(item, name) for name in ("row", "provider", "currency", "jobs")}
     return {**found, **{name: exact(getattr(item, name)) for name in amounts}}
 
 
