@@ -123,7 +123,7 @@ def _scope(text: str, name: str) -> tuple[Scope, str]:
     from onetake.ledger.spending import SCOPES
     from onetake.request import TAG, is_tag, normal
 
-    name = normal(name)
+    name = normal(name) if text == "tag" else name
     found = next((scope for scope in SCOPES if scope == text), None)
     if found is None:
         raise RequestError(f"scope: {text!r} is none; it is one of {', '.join(SCOPES)}.")
