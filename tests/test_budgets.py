@@ -6,10 +6,12 @@ import inspect
 import time
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+import sqlalchemy as sa
 
 from onetake import (
     Asset,
@@ -19,15 +21,18 @@ from onetake import (
     SubmissionUnknown,
     get_provider,
 )
+from onetake.engine.holding import Holder
+from onetake.engine.journal import Journal
 from onetake.engine.reserving import Budgets
+from onetake.engine.workers import new_worker
 from onetake.errors import OnetakeError, RequestError
 from onetake.ledger import spending
-from onetake.ledger.spending import Limit
+from onetake.ledger.spending import Holding, Limit
 from onetake.ledger.store import Ledger
-from onetake.ledger.tables import jobs
+from onetake.ledger.tables import holds, jobs
 from onetake.money import Money, parse_limits, parse_money, parse_rates
 from onetake.settings import Settings
-from onetake.testing import SandboxServer, sandbox_server
+from onetake.testing import SandboxServer, VirtualClock, sandbox_server
 from onetake.workshop import Workshop
 from tests.running import LAKE, run
 
@@ -273,6 +278,88 @@ def test_more_units_than_were_estimated_count(server: SandboxServer, settings: S
     run(work, server, loose, "fal")
     with pytest.raises(BudgetExceeded, match=r"on top of 1\.40"):
         run(lambda p: p.generate(LAKE), server, loose, "fal")
+
+
+def test_more_units_within_the_estimate_reserve_no_more(
+    server: SandboxServer, settings: Settings
+) -> None:
+    """The high end has room for them already."""
+
+    async def work(provider: Provider) -> None:
+        job = await provider.submit(LAKE)
+        ledger = Ledger(settings.ledger_url)
+        told = {**(job.estimate or {}), "units": "4", "high": "5.00"}
+        change = jobs.update().values(estimate=told, reserved=5_000_000)
+        ledger.run_blocking(lambda connection: connection.execute(change))
+        await provider.wait(job)
+        wanted = sa.select(jobs.c.reserved)
+        assert ledger.run_blocking(lambda c: c.execute(wanted).scalar()) == 5_000_000
+        ledger.close()
+
+    run(work, server, settings, "fal")
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_is_held_lasts_as_long_as_the_work(tmp_path: Path, backend: str) -> None:
+    """Through several leases, for the steps and for what is done before the last job is written."""
+    ledger, clock = Ledger(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"), VirtualClock()
+    journal = Journal(ledger, clock, new_worker(), 0.3, lambda event: None)
+    day = Limit("day", "", parse_money("1"), "x")
+    budgets = Budgets("live", "night", [day])
+
+    async def held() -> Decimal:
+        return (await ledger.run(lambda c: budgets.used(c, clock.now(), day))).amount
+
+    async def until() -> float:
+        return float(await ledger.run(lambda c: c.execute(sa.select(holds.c.until)).scalar_one()))
+
+    async def work() -> str:
+        for _ in range(6):
+            before = await until()
+            clock.advance(0.25)
+            assert await held() == Decimal("0.8")
+            while await until() == before:  # noqa: ASYNC110 - its sign is a row
+                await anyio.sleep(0.02)
+        return "done"
+
+    async def failing() -> None:
+        raise RuntimeError("a step failed")
+
+    async def main() -> None:
+        holder = Holder(journal, budgets)
+        assert await holder.during("j1", parse_money("0.8"), (), work) == "done"
+        with pytest.raises(BudgetExceeded):
+            await holder.during("j2", parse_money("0.8"), (), work)
+        await ledger.run(lambda c: spending.let_go(c, "j1"))
+        with pytest.raises(RuntimeError, match="a step failed"):
+            await holder.during("j3", parse_money("0.8"), (), failing)
+        assert await held() == 0
+
+    anyio.run(main, backend=backend)
+    ledger.close()
+
+
+def test_holds_of_the_dead_are_given_up() -> None:
+    """Of a process that is gone, at once; of one that cannot be seen, with its lease."""
+    ledger = Ledger("sqlite://")
+    day = Limit("day", "", parse_money("1"), "x")
+    budgets = Budgets("live", "night", [day])
+    place, _, rest = new_worker().partition(".")
+    _, _, random = rest.split(".")
+    owners = {"gone": f"{place}.999999999.1.{random}", "far": "elsewhere.1.1.x"}
+
+    def work(connection: Any) -> list[Decimal]:
+        for job_id, owner in owners.items():
+            holding = Holding(job_id, "live", "night", owner, 160.0)
+            spending.hold(connection, holding, (), parse_money("0.25"))
+        budgets.give_up(connection, 100.0)
+        used = [budgets.used(connection, now, day).amount for now in (100.0, 161.0)]
+        budgets.give_up(connection, 200_000.0)
+        left = connection.execute(sa.select(sa.func.count()).select_from(holds)).scalar()
+        return [*used, Decimal(left)]
+
+    assert ledger.run_blocking(work) == [Decimal("0.25"), 0, 0]
+    ledger.close()
 
 
 def test_a_limit_says_who_set_it(server: SandboxServer, settings: Settings) -> None:

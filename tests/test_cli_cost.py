@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import csv
+import datetime
 import io
 import json
 import os
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
+from onetake import GenerationRequest, JobState, compare
 from onetake.cli import output
+from onetake.ledger.reporting import JobCost
+from onetake.pricing.storyboard import compare_shots, shots_of
+from onetake.reports.comparison import comparison_tables, storyboard_tables
+from onetake.reports.spending import spending_report
+from onetake.reports.tables import Table
 from onetake.testing import SandboxServer
 
 SHOT = ["--task", "image-to-video", "--duration", "5", "--resolution", "1080p", "--audio", "off"]
@@ -282,31 +291,62 @@ def test_odd_numbers_in_a_storyboard(onetake: Any, tmp_path: Path) -> None:
     assert onetake("compare", "--shots", str(shots))[0] == 2
 
 
-@pytest.mark.parametrize("columns", [60, 80, 100, 120, 200])
+def real_tables() -> list[Table]:
+    """Return tables as the commands print them, with long names and all kinds of cells."""
+    job = JobCost(
+        "1", "kling", "default", "acme/" + "x" * 60, "night", ("a tag of some length",) * 2,
+        JobState.DELIVERED, "yes", 1.7e9, Decimal("5.04"), "USD", Decimal("1422.71"),
+        Decimal("3502.50"), Decimal("7.084"), "a row",
+    )  # fmt: skip
+    day = datetime.date(2026, 11, 20)
+    shots = [{"task": "text-to-video", "prompt": "mist over a lake, 霧"}] * 2
+    found = compare(GenerationRequest(generation_type="text-to-video"))
+    return [
+        *spending_report([job], day, day).tables(),
+        *storyboard_tables(compare_shots(shots_of(shots))),
+        *comparison_tables(found),
+        Table("nothing", ("", "b"), ()),
+    ]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 120, 150, 180, 220, 300])
 def test_figures_are_whole_on_any_terminal(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Text wraps, or the table is printed as into a pipe; no figure is cut or left out."""
     monkeypatch.setenv("COLUMNS", str(columns))
-    names = ["provider", "model", "source", *[f"figure {number}" for number in range(7)]]
-    figures = ["0.07", "1422.71", "4.20", "–", "3502.50", "7.084", "12"]
-    source = "https://example.com/a/page/about/prices and what else there is to say of it"
-    output._ruled(names, [["fal", "kling-v2.5-turbo-pro-image", source, *figures]])
-    told = capsys.readouterr().out
-    assert all(figure in told for figure in [*figures, "kling-v2.5-turbo-pro-image"])
+    for table in real_tables():
+        output._ruled(table.columns, table.shown())
+        told = capsys.readouterr().out
+        words = told.split()
+        for exact, shown in zip(table.rows, table.shown(), strict=True):
+            for place, (cell, text) in enumerate(zip(exact, shown, strict=True)):
+                if place < 2 or isinstance(cell, int | Decimal):
+                    assert text in (told if place < 2 else words), (table.title, text)
+        for word in " ".join(table.columns).split():
+            assert word in words, (table.title, word)
+        ruled = "\u2500" in told
+        assert not ruled or max(map(cell_len, told.splitlines())) <= columns
 
 
-def test_an_output_without_the_character_is_no_crash() -> None:
-    """Pipes may be of any encoding; what it lacks becomes a question mark."""
-    done = subprocess.run(
-        [sys.executable, "-m", "onetake", "compare", *SHOT],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, b"Traceback" in done.stderr) == (0, False)
-    assert b"Offers" in done.stdout
+def test_an_output_without_the_character_is_no_crash(tmp_path: Path) -> None:
+    """Pipes may be of any encoding; what one lacks is written in ASCII, and JSON stays exact."""
+    home = {"ONETAKE_HOME": str(tmp_path / "h\u00e9"), "PYTHONIOENCODING": "ascii"}
+
+    def run(*arguments: str) -> bytes:
+        done = subprocess.run(
+            [sys.executable, "-m", "onetake", *arguments],
+            env={**os.environ, **home, "ONETAKE_SANDBOX_SECONDS_PER_JOB": "0"},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
+        return done.stdout
+
+    assert b"\\u2013" in run("compare", *SHOT), "an unknown"
+    told = json.loads(run(*JOB, "--sandbox", "--json"))
+    assert Path(told["artifacts"][0]["path"]).is_file()
 
 
 def test_an_estimate_reads_files_of_this_machine(
@@ -320,8 +360,10 @@ def test_an_estimate_reads_files_of_this_machine(
     assert code == 0
     assert re.search(r"kling-o3-std-edit: USD 0\.6\d", told)
     assert "between 0.63 and 0.756" in told
-    code, _, error = onetake(*asked, "video=none.mp4")
-    assert code == 2
+    code, told, error = onetake(*asked, "video=none.mp4")
+    assert code == 0
+    assert "unknown: it depends on the length of the video" in told
+    assert "not read: " in error
     assert "none.mp4" in error
 
 
@@ -344,6 +386,9 @@ def test_a_tag_is_the_same_in_either_form(
     assert onetake("budget", "remove", "tag", apart)[0] == 0
     monkeypatch.setenv("ONETAKE_TAG_BUDGETS", f"{apart}=0.10")
     assert onetake(*JOB, "--tag", composed)[0] == 4
+    assert onetake("budget", "set", "run", "0.10", apart)[0] == 0
+    monkeypatch.setenv("ONETAKE_RUN", apart)
+    assert onetake(*JOB)[0] == 4, "names of runs are kept as they are"
     assert server.charges() == []
 
 

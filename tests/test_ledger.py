@@ -122,6 +122,35 @@ def test_migrations_lead_to_the_tables_that_a_new_ledger_gets(url: str) -> None:
     assert migrated == created
 
 
+def test_tags_that_look_alike_become_one(url: str) -> None:
+    """Tags and limits of before are found under the composed form; the lower limit stays."""
+    apart, composed = "e\u0301te\u0301", "\u00e9t\u00e9"
+    engine = sa.create_engine(url)
+    Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    config = Config()
+    config.set_main_option("script_location", "onetake.ledger:migrations")
+    config.set_main_option("path_separator", "os")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0004")
+        limits = sa.table(
+            "budgets",
+            *map(sa.column, ("environment", "scope", "name", "amount", "currency", "set_at")),
+        )
+        row = {"environment": "live", "currency": "USD", "set_at": 0.0}
+        for scope, name, amount in (
+            ("tag", apart, 5), ("tag", composed, 9), ("tag", "plain", 7), ("run", apart, 3),
+        ):  # fmt: skip
+            values = {**row, "scope": scope, "name": name, "amount": amount}
+            connection.execute(limits.insert().values(**values))
+    ledger = Ledger(url)
+    kept = ledger.run_blocking(lambda c: spending.limits(c, "live"))
+    ledger.close()
+    engine.dispose()
+    found = {(one.scope, one.name): int(one.money.amount * 1_000_000) for one in kept}
+    assert found == {("tag", composed): 5, ("tag", "plain"): 7, ("run", apart): 3}
+
+
 def test_a_day_is_summed_without_reading_the_whole_ledger(path: Path) -> None:
     """However many jobs there are, a daily budget looks at the day's and at those to be sent."""
     ledger = Ledger(f"sqlite:///{path}")

@@ -120,6 +120,7 @@ def test_a_bill_in_other_units_is_not_taken_for_the_estimate() -> None:
     [total], [drift] = report.totals, report.drifts
     assert (total.assumed, total.unpriced, total.per_second) == (0, 1, None)
     assert (drift.estimated_units, drift.billed_units, drift.percent) == (5, 10, None)
+    assert (drift.jobs, drift.with_bill, drift.billed, drift.difference) == (1, 0, None, None)
 
 
 def test_lost_jobs_of_unknown_price_have_no_most() -> None:
@@ -287,6 +288,8 @@ def test_a_table_in_every_format() -> None:
     assert "| &lt;img src=x&gt;\\\\\\| |" in odd
     picture = tables.markdown([Table("x", ("tag",), (("![x](http://evil/x.png)",),))])
     assert "\\!\\[x\\](http" in picture
+    page = tables.markdown([Table("x", ("source",), (("see https://kling.ai/a_b_c, a_b",),))])
+    assert "| see https://kling.ai/a_b_c, a\\_b |" in page
     wide = tables.aligned(["tag", "n"], [["映画", "1"], ["film", "2"]])
     assert wide == ["tag   n", "映画  1", "film  2"]
     rows = list(csv.reader(io.StringIO(tables.as_csv([TABLE, TABLE]))))

@@ -90,7 +90,7 @@ def fit(
         request: what the caller wants.
         catalog: the provider's models.
         strict: False turns capability errors into notes (the wish is then left out).
-        load_assets: False leaves files unread (an estimate does not need them).
+        load_assets: False leaves files unread (few prices depend on them).
 
     Raises:
         UnknownModel: no such model; names the neighbours.

@@ -253,12 +253,12 @@ def new_job_id(now: float) -> str:
 
 def new_run() -> str:
     """Return the name of a run to which nobody gave one."""
-    return secrets.token_hex(8)
+    return f"auto-{secrets.token_hex(8)}"
 
 
 def is_named(run: str) -> bool:
     """Say whether somebody gave a run its name."""
-    return re.fullmatch("[0-9a-f]{16}", run) is None
+    return re.fullmatch("auto-[0-9a-f]{16}", run) is None
 
 
 _TOKEN_PREFIX = "onetake1."  # noqa: S105 - a format tag, not a secret

@@ -179,6 +179,10 @@ def test_what_does_not_start_in_time_never_does() -> None:
         request = f"fal-ai/kling-video/requests/{made['request_id']}"
         server.advance(9)
         assert queue(server, "GET", f"{request}/status").json()["status"] == "IN_QUEUE"
+        behind = httpx.post(f"{server.url}/fal/queue/{TEXT}", **body).json()["request_id"]
+        place = f"fal-ai/kling-video/requests/{behind}"
+        assert queue(server, "GET", f"{place}/status").json()["queue_position"] == 1
+        assert queue(server, "PUT", f"{place}/cancel").json() == {"status": "OK"}
         server.advance(2)
         status = queue(server, "GET", f"{request}/status", params={"logs": 1}).json()
         assert (status["status"], status["error_type"]) == ("COMPLETED", "request_timeout")
@@ -189,8 +193,12 @@ def test_what_does_not_start_in_time_never_does() -> None:
         assert answer.headers["x-fal-error-type"] == "request_timeout"
         patient = {**body, "headers": {**KEY, "x-fal-request-timeout": "3600"}}
         httpx.post(f"{server.url}/fal/queue/{TEXT}", **patient)
+        for odd in ("-5", "nan", "soon"):
+            headers = {**KEY, "x-fal-request-timeout": odd}
+            httpx.post(f"{server.url}/fal/queue/{TEXT}", **{**body, "headers": headers})
         server.advance(200)
-        assert [charge["settled"] for charge in server.charges()] == [False, True]
+        settled = [charge["settled"] for charge in server.charges()]
+        assert settled == [False, False, True, True, True, True]
 
 
 def test_own_urls_only() -> None:

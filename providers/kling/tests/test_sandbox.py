@@ -208,6 +208,9 @@ def test_paths_that_there_are_not_are_told_by_the_server(server: SandboxServer) 
         assert (status, answer.pop("timestamp")[-5:]) == (404, "+0000")
         message = {"error": "Not Found", "message": "No message available"}
         assert answer == {"status": 404, **message, "path": path}
+    for method, path in (("GET", "/text-to-video/kling-3.0"), ("POST", "/v1/videos/text2video/x")):
+        status, answer = call(server, method, f"/kling{path}", {})
+        assert (status, answer["code"]) == (404, 1202), path
     body = {"model_name": "kling-v3-turbo", "prompt": "x"}
     assert call(server, "POST", OLD, body)[1]["code"] == 1203
 

@@ -33,6 +33,7 @@ def list_budgets(sandbox: options.Sandbox = False, as_json: options.Json = False
 
     def read(connection: Any) -> list[tuple[Limit, Used]]:
         kept = [*budgets.limits, *spending.limits(connection, budgets.environment)]
+        budgets.give_up(connection, time.time())
         return [(limit, budgets.used(connection, time.time(), limit)) for limit in kept]
 
     found = ask(read)

@@ -77,6 +77,9 @@ def show(report: Report, form: Format | None, out: Path | None, *, as_json: bool
         for table in report.tables:
             _print(table, alone=len(report.tables) == 1)
         return
+    if out is None and chosen is Format.JSON:
+        output.print_json(report.record)
+        return
     text = _text(report, chosen)
     if out is None:
         output.say(text.rstrip("\n"))
@@ -116,7 +119,8 @@ def _text(report: Report, form: Format) -> str:
     if form is Format.HTML:
         return page.page(report.title, report.facts, report.charts, report.tables)
     if form is Format.MARKDOWN:
-        head = "\n\n".join([f"# {report.title}", *report.facts])
+        title, *facts = map(tables.escaped, (report.title, *report.facts))
+        head = "\n\n".join([f"# {title}", *facts])
         return f"{head}\n\n{tables.markdown(report.tables)}"
     head = "\n".join([report.title, *report.facts])
     return "\n".join([f"{head}\n", *map(tables.as_text, report.tables)])

@@ -35,8 +35,8 @@ def exit_code(error: Exception) -> int:
 def guarded(command: Callable[..., Any]) -> int:
     """Run the app; put every expected error into one line, and into the object of --json."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an output that lacks a character gets a "?"
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # what it lacks is told all the same
     try:
         result = command(standalone_mode=False, prog_name="onetake")
     except (errors.OnetakeError, errors.ConfigurationError) as error:
@@ -80,7 +80,8 @@ def complain(error: Exception) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON value to standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))  # noqa: T201
+    whole = str(sys.stdout.encoding).lower().replace("-", "") == "utf8"
+    print(json.dumps(value, ensure_ascii=not whole, indent=2))  # noqa: T201
 
 
 def say(text: str) -> None:
@@ -116,7 +117,8 @@ def _cell(value: Any) -> str:
 
 
 _FIGURE = re.compile(r"[-\d.,]+%?|–")
-_ANY = 10_000
+_FOLDED = 12
+"""Characters of a line of a text that is folded, at the least."""
 
 
 def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -126,19 +128,41 @@ def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     console, ruled = Console(), Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for number, column in enumerate(columns):
-        cells = [row[number] for row in rows]
-        figures = all(map(_FIGURE.fullmatch, cells))
-        # what is copied must be whole, and half a figure is another one; descriptions may wrap
-        whole = number < 2 or figures
-        least = max([len(word) for word in column.split()] + [min(len(c), 12) for c in cells])
-        side: Literal["left", "right"] = "right" if figures else "left"
-        ruled.add_column(
-            column, no_wrap=whole, min_width=None if whole else least, overflow="fold", justify=side
-        )
+    figures = [all(_FIGURE.fullmatch(row[place]) for row in rows) for place in range(len(columns))]
+    widths = _widths(columns, rows, figures, console.width - 3 * len(columns) - 1)
+    if widths is None:
+        _plain(columns, rows)
+        return
+    for column, width, is_figure in zip(columns, widths, figures, strict=True):
+        side: Literal["left", "right"] = "right" if is_figure else "left"
+        ruled.add_column(column, width=width, overflow="fold", justify=side)
     for row in rows:
         ruled.add_row(*map(Text, row))  # a prompt may hold what rich takes for markup
-    if ruled.__rich_measure__(console, console.options.update(width=_ANY)).minimum > console.width:
-        _plain(columns, rows)
-    else:
-        console.print(ruled)
+    console.print(ruled)
+
+
+def _widths(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], figures: Sequence[bool], room: int
+) -> list[int] | None:
+    """Return the width of each column; None if there is no room for what has to be whole.
+
+    Whole are the first two columns, which are copied, and figures: half of one is another one.
+    Other texts may be folded.
+    """
+    from rich.cells import cell_len
+
+    least, needs = [], []
+    for place, column in enumerate(columns):
+        longest = max((cell_len(row[place]) for row in rows), default=0)
+        is_whole = place < 2 or figures[place]
+        word = max((cell_len(part) for part in column.split()), default=1)
+        least.append(max(word, longest if is_whole else min(longest, _FOLDED)))
+        needs.append(max(cell_len(column), longest) - least[place])
+    spare = room - sum(least)
+    if spare < 0:
+        return None
+    for left, place in enumerate(sorted(range(len(columns)), key=lambda place: needs[place])):
+        given = min(needs[place], spare // (len(columns) - left))
+        least[place] += given
+        spare -= given
+    return least

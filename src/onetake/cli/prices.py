@@ -66,7 +66,11 @@ def estimate(
         audio=audio,
     )
     catalog = plugins.catalog(name)
-    fitted = fit(request, catalog)
+    try:
+        fitted = fit(request, catalog)
+    except RequestError as error:  # a price may not depend on the file that cannot be used
+        fitted = fit(request, catalog, load_assets=False)
+        output.hint(f"not read: {error.message}")
     price = estimate_chain(fitted, catalog, _terms(region))
     if as_json:
         output.print_json(price.to_json())

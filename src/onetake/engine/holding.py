@@ -41,21 +41,26 @@ class Holder:
         job_id: str,
         cost: Money | None,
         tags: Sequence[str],
-        steps: Callable[[], Awaitable[T]],
+        work: Callable[[], Awaitable[T]],
     ) -> T:
-        """Make the steps of a chain, if the budgets have room for the whole of it.
+        """Work on a chain until its last job is written, if the budgets have room for all of it.
 
         Args:
             job_id: of the chain's last job, whose intent ends the hold.
             cost: of the whole chain, at most; None: unknown.
             tags: the job's.
-            steps: makes them.
+            work: makes the steps, and writes that job down.
 
         Raises:
             BudgetExceeded: there is no room; nothing was paid.
         """
         await self._take(job_id, cost, tags)
-        return await alive(steps, lambda: self._renew(job_id), self._journal.lease)
+        try:
+            return await alive(work, lambda: self._renew(job_id), self._journal.lease)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._journal.ledger.run(lambda c: spending.let_go(c, job_id))
+            raise
 
     async def _take(self, job_id: str, cost: Money | None, tags: Sequence[str]) -> None:
         budgets, now = self._budgets, self._journal.clock.now()
@@ -76,8 +81,3 @@ class Holder:
             await self._journal.ledger.run(lambda c: spending.renew_hold(c, job_id, until))
         except OnetakeError as error:
             log.warning("job %s: what it will cost cannot be held: %s", job_id, error)
-
-    async def let_go(self, job_id: str) -> None:
-        """Hold nothing any more for a chain that comes to nothing."""
-        with anyio.CancelScope(shield=True):
-            await self._journal.ledger.run(lambda connection: spending.let_go(connection, job_id))

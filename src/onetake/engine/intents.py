@@ -110,15 +110,18 @@ class IntentWriter:
         intent.approve()
         job_id = new_job_id(self._clock.now())
         await self._verify()
-        try:
+
+        async def write() -> tuple[JobRecord, bool]:
             values = await self._values(intent, job_id)
-            record, created = await self._journal.ledger.run(
+            return await self._journal.ledger.run(
                 lambda connection: self._insert(connection, intent, job_id, values)
             )
-        except BaseException:
-            if intent.first is not None:
-                await self._holder.let_go(job_id)
-            raise
+
+        if intent.first is None:
+            record, created = await write()
+        else:
+            cost = _money(intent.whole, intent.currency)
+            record, created = await self._holder.during(job_id, cost, intent.fitted.tags, write)
         if created:
             self._journal.tell(record, "intended", None)
         return record
@@ -189,7 +192,9 @@ class IntentWriter:
 
     async def _values(self, intent: Intent, job_id: str) -> dict[str, Any]:
         proof = callbacks.new_proof()
-        ready = await self._ready(intent, job_id)
+        ready = intent.fitted
+        if intent.first is not None:
+            ready = await intent.first(ready, job_id)
         fitted = _with_address(ready, job_id, proof)
         async with self._traffic.uploads:
             prepared = [await self._prepared(asset, fitted) for asset in fitted.assets]
@@ -224,16 +229,6 @@ class IntentWriter:
             "created_at": now,
             "updated_at": now,
         }
-
-    async def _ready(self, intent: Intent, job_id: str) -> FittedRequest:
-        """Do the paid steps that come first, if the budgets have room for the whole chain."""
-        first = intent.first
-        if first is None:
-            return intent.fitted
-        cost = _money(intent.whole, intent.currency)
-        return await self._holder.during(
-            job_id, cost, intent.fitted.tags, lambda: first(intent.fitted, job_id)
-        )
 
     async def _prepared(self, asset: LoadedAsset, fitted: FittedRequest) -> PreparedAsset:
         reachable = await self._publisher.reachable(asset, fitted.card)

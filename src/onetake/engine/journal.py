@@ -191,14 +191,14 @@ def _settled(seen: JobRecord, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _more_units(seen: JobRecord, actual: Mapping[str, Any]) -> dict[str, Any]:
-    """Reserve more in proportion, where the vendor counted more units than were estimated."""
+    """Reserve more, where the units that the vendor counted cost more than was held for them."""
     estimate = seen.estimate or {}
-    counted, expected, high = actual.get("units"), estimate.get("units"), estimate.get("high")
-    if counted is None or expected is None or high is None:
+    told = [actual.get("units"), *map(estimate.get, ("units", "expected", "high"))]
+    counted, units, cost, high = (None if text is None else Decimal(text) for text in told)
+    if counted is None or cost is None or high is None or not units:
         return {}
-    if Decimal(counted) <= Decimal(expected):
-        return {}
-    return {"reserved": spending.millionths(Decimal(high) * Decimal(counted) / Decimal(expected))}
+    dear = cost * counted / units
+    return {"reserved": spending.millionths(dear)} if dear > high else {}
 
 
 def _detail(values: dict[str, Any]) -> dict[str, Any]:

@@ -77,6 +77,7 @@ class Budgets:
         ]
         if relevant:
             store.lock_environment(connection, self.environment)
+            self.give_up(connection, now)
         for limit in relevant:
             self._check_one(connection, now, limit, cost)
 
@@ -119,11 +120,14 @@ class Budgets:
             hint=f"ONETAKE_EXCHANGE_RATES={pair}=RATE@DATE says what one is worth in the other.",
         )
 
+    def give_up(self, connection: sa.Connection, now: float) -> None:
+        """Free what processes held for their chains that are gone."""
+        spending.give_up(connection, self.environment, now, is_gone)
+
     def used(self, connection: sa.Connection, now: float, limit: Limit) -> Used:
-        """Return what is spent or reserved of a limit; what dead processes held is given up."""
+        """Return what is spent or reserved of a limit."""
         if limit.scope == "job":
             return Used(Decimal(0), 0, ())
-        spending.give_up(connection, self.environment, is_gone)
         found = spending.spent(
             connection,
             self.environment,

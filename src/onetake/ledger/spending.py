@@ -158,8 +158,11 @@ def renew_hold(connection: sa.Connection, job_id: str, until: float) -> None:
     connection.execute(holds.update().filter_by(job_id=job_id).values(until=until))
 
 
-def give_up(connection: sa.Connection, environment: str, is_gone: Callable[[str], bool]) -> None:
-    """Hold nothing any more for workers that are gone."""
+def give_up(
+    connection: sa.Connection, environment: str, now: float, is_gone: Callable[[str], bool]
+) -> None:
+    """Hold nothing any more for workers that are gone, and forget holds that lapsed long ago."""
+    connection.execute(holds.delete().where(holds.c.until < now - _DAY))
     wanted = sa.select(holds.c.owner).filter_by(environment=environment).distinct()
     for owner in connection.execute(wanted).scalars().all():
         if is_gone(owner):
@@ -188,6 +191,9 @@ def _held(
     if run is not None:
         wanted = wanted.where(holds.c.run == run)
     return [(code, int(amount)) for code, amount in connection.execute(wanted)]
+
+
+_DAY = 86_400.0
 
 
 def limits(connection: sa.Connection, environment: str) -> list[Limit]:

@@ -66,8 +66,8 @@ class Storyboard:
         comparisons: each shot's own comparison.
         providers: the cheapest way at each provider alone, cheapest first.
         routes: each model that makes all shots, cheapest first.
-        mixes: the cheapest offer for each shot, wherever it is; one for each currency that no rate
-            of yours brings together, those with the most shots first.
+        mixes: the cheapest offer for each shot, wherever it is; one for each currency that has all
+            shots and that no rate of yours brings together. If none has all, one that lacks some.
     """
 
     shots: tuple[GenerationRequest, ...]

@@ -21,9 +21,10 @@ class Drift:
         row: name of the price row.
         provider: provider name.
         currency: of both amounts.
-        jobs: jobs with an estimate and a bill.
-        estimated: the sum of their estimates.
-        billed: the sum of their bills.
+        jobs: jobs with an estimate, and a bill or a count of units.
+        with_bill: those with a bill.
+        estimated: the sum of their estimates; None if there is no bill.
+        billed: the sum of their bills, or None.
         estimated_units: units that were estimated, of jobs whose vendor tells how many it counted.
         billed_units: units that it counted; what a different number costs may be in no bill yet.
     """
@@ -32,26 +33,29 @@ class Drift:
     provider: str
     currency: str
     jobs: int
-    estimated: Decimal
-    billed: Decimal
+    with_bill: int
+    estimated: Decimal | None
+    billed: Decimal | None
     estimated_units: Decimal
     billed_units: Decimal
 
     @property
-    def difference(self) -> Decimal:
+    def difference(self) -> Decimal | None:
         """What was billed beyond the estimates."""
+        if self.billed is None or self.estimated is None:
+            return None
         return self.billed - self.estimated
 
     @property
     def percent(self) -> Decimal | None:
         """The same in percent of the estimates; None for estimates of nothing."""
-        if not self.estimated:
+        if not self.estimated or self.difference is None:
             return None
         return (100 * self.difference / self.estimated).quantize(Decimal("0.1"), ROUND_HALF_UP)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON; amounts as decimal strings."""
-        names = ("row", "provider", "currency", "jobs")
+        names = ("row", "provider", "currency", "jobs", "with_bill")
         amounts = (
             "estimated", "billed", "difference", "percent", "estimated_units", "billed_units",
         )  # fmt: skip
@@ -71,7 +75,11 @@ def drifted(jobs: Iterable[JobCost]) -> tuple[Drift, ...]:
 
 
 def _by_size(drift: Drift) -> tuple[Decimal, Decimal, str]:
-    return -abs(drift.difference), -abs(drift.billed_units - drift.estimated_units), drift.row
+    return (
+        -abs(drift.difference or Decimal(0)),
+        -abs(drift.billed_units - drift.estimated_units),
+        drift.row,
+    )
 
 
 def _drift(key: tuple[str, str, str], jobs: Sequence[JobCost]) -> Drift:
@@ -80,8 +88,9 @@ def _drift(key: tuple[str, str, str], jobs: Sequence[JobCost]) -> Drift:
     return Drift(
         *key,
         jobs=len(jobs),
-        estimated=added(job.estimated for job in billed),
-        billed=added(job.actual for job in billed),
+        with_bill=len(billed),
+        estimated=added(job.estimated for job in billed) if billed else None,
+        billed=added(job.actual for job in billed) if billed else None,
         estimated_units=added(job.units[0] for job in counted),
         billed_units=added(job.units[1] for job in counted),
     )
@@ -99,6 +108,7 @@ def drift_table(drifts: Sequence[Drift]) -> Table:
             item.provider,
             item.row,
             item.jobs,
+            item.with_bill,
             item.currency,
             item.estimated,
             item.billed,
@@ -110,8 +120,8 @@ def drift_table(drifts: Sequence[Drift]) -> Table:
         for item in drifts
     ]
     columns = (
-        "provider", "price row", "jobs", "currency", "estimated", "billed", "difference",
-        "drift in %", "estimated units", "billed units",
+        "provider", "price row", "jobs", "with a bill", "currency", "estimated", "billed",
+        "difference", "drift in %", "estimated units", "billed units",
     )  # fmt: skip
     note = "Delivered jobs only. Units: as far as the vendor tells them, priced or not."
     return Table("Estimated against billed", columns, tuple(rows), note)

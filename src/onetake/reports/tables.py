@@ -20,6 +20,8 @@ SECONDS = "seconds"
 _MARKUP = re.compile(r"[\\|`*_\[\]!~]")
 """What Markdown would take for more than text; ``<`` and ``&`` are escaped as in HTML."""
 
+_ADDRESS = re.compile(r"(https?://[^\s|`\\\[\]()<>]+)")
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -66,15 +68,26 @@ def markdown(tables: Iterable[Table]) -> str:
 
 
 def _markdown(table: Table) -> str:
-    lines = [f"## {table.title}", "", _row(table.columns), _row(["---"] * len(table.columns))]
+    lines = [
+        f"## {escaped(table.title)}",
+        "",
+        _row(table.columns),
+        _row(["---"] * len(table.columns)),
+    ]
     lines += [_row(row) for row in table.shown()]
-    lines += ["", table.note, ""] if table.note else [""]
+    lines += ["", escaped(table.note), ""] if table.note else [""]
     return "\n".join(lines)
 
 
 def _row(cells: Sequence[str]) -> str:
-    safe = [_MARKUP.sub(r"\\\g<0>", html.escape(cell, quote=False)) for cell in cells]
-    return f"| {' | '.join(safe)} |"
+    return f"| {' | '.join(map(escaped, cells))} |"
+
+
+def escaped(text: str) -> str:
+    """Write a text for Markdown: nothing in it is markup, and addresses stay what they are."""
+    parts = _ADDRESS.split(html.escape(text, quote=False))
+    parts[::2] = [_MARKUP.sub(r"\\\g<0>", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def as_csv(tables: Sequence[Table]) -> str:

@@ -64,7 +64,8 @@ class SandboxSettings:
         concurrency: slots per bucket where a vendor counts them.
         allow_discontinued: accept models that the vendor has switched off.
         validate: when fal's dialect refuses bad input: ``result`` as observed, or ``submit``.
-        strict_paths: fal's dialect answers 405 where a request is asked for below a model's path.
+        strict_paths: fal's dialect answers 405 where a request is asked for below a model's path,
+            or at ``/response``.
         units: balance of each of Kling's packs, in its units.
         webhook_secret: signs Kling's callbacks (``whsec_…``); None: they are not signed.
         folder: where the state lives; a temporary folder when None.

@@ -27,6 +27,7 @@ class SandboxTask:
         endpoint: path or endpoint id that created it.
         accepted_at: sandbox time, seconds.
         seconds: from acceptance to the end.
+        queue_share: share of them that it spends in the queue.
         outcome: how it ends.
         prompt: as sent.
         external_id: the caller's id, unique per provider, or None.
@@ -49,6 +50,7 @@ class SandboxTask:
     endpoint: str
     accepted_at: float
     seconds: float
+    queue_share: float = QUEUE_SHARE
     outcome: Outcome = "succeeded"
     prompt: str = ""
     external_id: str | None = None
@@ -72,7 +74,7 @@ class SandboxTask:
     @property
     def starts_at(self) -> float:
         """Sandbox time at which it leaves the queue."""
-        return self.accepted_at + QUEUE_SHARE * self.seconds
+        return self.accepted_at + self.queue_share * self.seconds
 
     def phase(self, now: float) -> Phase:
         """Return where the task is at a sandbox time."""

@@ -28,18 +28,7 @@ def accept(
 
     ``patience`` is ``X-Fal-Request-Timeout``: in so many seconds it has to start, or never will.
     """
-    wrong = schema.problems(endpoint, body)
-    work: Work | None = None
-    known: dict[str, Any] = {}
-    if not wrong:
-        fields = schema.endpoints()[endpoint]["input_schema"]
-        known = {name: value for name, value in body.items() if name in fields}  # others: ignored
-        given = inputs.read(sandbox, endpoint, known)
-        wrong = given.wrong
-        try:
-            work = None if wrong else Maker(sandbox, endpoint, known, given).work()
-        except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
-            wrong = [schema.problem(("body",), "Input could not be used", "value_error", None)]
+    known, work, wrong = _worked_out(sandbox, endpoint, body)
     prompt = str(body.get("prompt") or body.get("text") or "")
     outcome, detail = _outcome(prompt, wrong)
     cost, units = (None, None) if work is None else prices.bill(endpoint, known, work)
@@ -47,10 +36,11 @@ def accept(
     films = [file["media"] for file in files if file["name"].endswith(".mp4")]
     seconds = seconds_of(prompt, sandbox.settings.seconds_per_job)
     late = patience is not None and patience < seconds * QUEUE_SHARE
+    timing = {"seconds": patience, "queue_share": 1.0} if late else {"seconds": seconds}
     return _accepted(
         sandbox,
         endpoint,
-        seconds=patience if late else seconds,
+        **timing,
         outcome="failed" if late else outcome,
         prompt=prompt,
         film=films[0] if films else None,
@@ -67,6 +57,25 @@ def accept(
             "flags": _flags(sandbox, endpoint),
         },
     )
+
+
+def _worked_out(
+    sandbox: Sandbox, endpoint: str, body: Mapping[str, Any]
+) -> tuple[dict[str, Any], Work | None, list[schema.Problem]]:
+    """Return the input that the endpoint knows, and the work that it asks for, or what is wrong."""
+    wrong = schema.problems(endpoint, body)
+    if wrong:
+        return {}, None, wrong
+    fields = schema.endpoints()[endpoint]["input_schema"]
+    known = {name: value for name, value in body.items() if name in fields}  # others: ignored
+    given = inputs.read(sandbox, endpoint, known)
+    if given.wrong:
+        return known, None, given.wrong
+    try:
+        return known, Maker(sandbox, endpoint, known, given).work(), []
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
+        unusable = schema.problem(("body",), "Input could not be used", "value_error", None)
+        return known, None, [unusable]
 
 
 def accept_nowhere(
@@ -164,8 +173,8 @@ def status(
     lines = log_lines(task, now)[after:] if logs else None
     if phase == "queued":
         return 202, {**body, "queue_position": place, "logs": None, "metrics": {}}
-    if phase == "running" and _waits_on(task, now):
-        return 202, {**body, "queue_position": place, "logs": None, "metrics": {}}
+    if phase == "running" and has_flag(task, "requeue") and _is_requeued(task, now):
+        return 202, {**body, "queue_position": 0, "logs": None, "metrics": {}}
     if phase == "running":
         return 202, {**body, "status": "IN_PROGRESS", "logs": lines, "metrics": {}}
     metrics = {"inference_time": round(task.ends_at - task.starts_at, 3)}
@@ -184,13 +193,10 @@ def status(
 _LATE = {"detail": "Request timed out", "error_type": "request_timeout"}
 
 
-def _waits_on(task: SandboxTask, now: float) -> bool:
-    """Say whether it waits although its turn has come: put back for a while, or for good."""
-    if task.extra.get("late"):
-        return True
+def _is_requeued(task: SandboxTask, now: float) -> bool:
+    """In the middle third of its run it waits once more."""
     third = (task.ends_at - task.starts_at) / 3
-    back = task.starts_at + third <= now < task.ends_at - third
-    return has_flag(task, "requeue") and back
+    return task.starts_at + third <= now < task.ends_at - third
 
 
 def is_forgotten(task: SandboxTask, now: float) -> bool:

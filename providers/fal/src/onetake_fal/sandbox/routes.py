@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -126,7 +127,7 @@ def _unauthorised(key: str, request: Request) -> Response:
 
 
 def _refused_key(key: str, request: Request) -> Response:
-    """The words of the gateways; reads of the queue have their own (seen June and Sept. 2026)."""
+    """The words of the gateways; those of reads were seen at the queue (June and Sept. 2026)."""
     text = "No user found for Key ID and Secret"
     if ":" not in key:
         expected = "Expected '<key_id>:<key_secret>'."
@@ -338,11 +339,12 @@ class Queue:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Return a header's seconds; what is no number is ignored."""
+    """Return a header's seconds; what is no number from 0 is ignored."""
     try:
-        return None if text is None else float(text)
+        seconds = float(text or "nan")
     except ValueError:
         return None
+    return seconds if 0 <= seconds < math.inf else None
 
 
 def _wants_logs(request: Request) -> bool:

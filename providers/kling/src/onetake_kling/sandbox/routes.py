@@ -13,7 +13,7 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from onetake.sandbox import Sandbox, SandboxTask
@@ -114,7 +114,8 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
     for family in video_new.FAMILIES:
         inner += new(f"/{family}/{{model}}", functools.partial(_create_new, family), "POST")
     everything = ["GET", "POST", "PUT", "DELETE", "PATCH"]
-    inner.append(Route("/{path:path}", functools.partial(_nowhere, sandbox), methods=everything))
+    nowhere = functools.partial(_nowhere, sandbox, tuple(inner))
+    inner.append(Route("/{path:path}", nowhere, methods=everything))
     return [Mount("/kling", routes=inner, middleware=[Middleware(_SingleSlashes)])]
 
 
@@ -129,10 +130,10 @@ class _SingleSlashes:
         await self._app({**scope, "path": _SLASHES.sub("/", scope["path"])}, receive, send)
 
 
-async def _nowhere(sandbox: Sandbox, request: Request) -> Response:
+async def _nowhere(sandbox: Sandbox, known: Sequence[BaseRoute], request: Request) -> Response:
     """A path or method that does not exist; of a path the server itself tells (seen 2025-06-14)."""
     path = "/" + request.path_params["path"].rstrip("/")
-    if path in ("/tasks", "/solutions") or path in CREATES or path in AT_ONCE:
+    if any(route.matches(request.scope)[0] is Match.PARTIAL for route in known):
         return Refusal(1202, "The request method is invalid").response()
     now = datetime.datetime.fromtimestamp(sandbox.clock.now(), datetime.UTC)
     told = {"status": 404, "error": "Not Found", "message": "No message available", "path": path}
