@@ -129,6 +129,6 @@ def _text(report: Report, form: Format) -> str:
 def _print(table: Table, *, alone: bool) -> None:
     if not alone:
         output.say(f"\n{table.title}")
-    output.table(table.columns, table.shown())
+    output.table(table.columns, table.shown(), table.spare)
     if table.note:
         output.hint(table.note)

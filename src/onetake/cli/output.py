@@ -94,11 +94,17 @@ def hint(text: str) -> None:
     print(text, file=sys.stderr)  # noqa: T201
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table: ruled on a terminal, aligned plain text in a pipe."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], spare: Sequence[str] = ()) -> None:
+    """Print a table: ruled on a terminal, aligned plain text in a pipe.
+
+    Args:
+        columns: names.
+        rows: cells.
+        spare: columns that a narrow terminal may leave out, the first first.
+    """
     texts = [[_cell(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _ruled(columns, texts)
+        _ruled(columns, texts, spare)
     else:
         _plain(columns, texts)
 
@@ -121,29 +127,42 @@ _FOLDED = 12
 """Characters of a line of a text that is folded, at the least."""
 
 
-def _ruled(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _ruled(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str] = ()
+) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     console, ruled = Console(), Table(box=box.SIMPLE_HEAD, header_style="bold")
-    figures = [all(_FIGURE.fullmatch(row[place]) for row in rows) for place in range(len(columns))]
-    widths = _widths(columns, rows, figures, console.width - 3 * len(columns) - 1)
+    some, cells = list(columns), [list(row) for row in rows]
+    left_out = [name for name in spare if name in some]
+    gone: list[str] = []
+    while (widths := _widths(some, cells, console.width)) is None and left_out:
+        gone.append(left_out.pop(0))
+        place = some.index(gone[-1])
+        del some[place]
+        for row in cells:
+            del row[place]
     if widths is None:
         _plain(columns, rows)
         return
-    for column, width, is_figure in zip(columns, widths, figures, strict=True):
-        side: Literal["left", "right"] = "right" if is_figure else "left"
+    for number, (column, width) in enumerate(zip(some, widths, strict=True)):
+        side: Literal["left", "right"] = "right" if _are_figures(cells, number) else "left"
         ruled.add_column(column, width=width, overflow="fold", justify=side)
-    for row in rows:
+    for row in cells:
         ruled.add_row(*map(Text, row))  # a prompt may hold what rich takes for markup
     console.print(ruled)
+    if gone:
+        hint(f"left out for want of room: {', '.join(gone)}; --format markdown has them")
 
 
-def _widths(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], figures: Sequence[bool], room: int
-) -> list[int] | None:
+def _are_figures(rows: Sequence[Sequence[str]], place: int) -> bool:
+    return all(_FIGURE.fullmatch(row[place]) for row in rows)
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
     """Return the width of each column; None if there is no room for what has to be whole.
 
     Whole are the first two columns, which are copied, and figures: half of one is another one.
@@ -152,9 +171,10 @@ def _widths(
     from rich.cells import cell_len
 
     least, needs = [], []
+    room -= 3 * len(columns) + 1  # what rich puts between them
     for place, column in enumerate(columns):
         longest = max((cell_len(row[place]) for row in rows), default=0)
-        is_whole = place < 2 or figures[place]
+        is_whole = place < 2 or _are_figures(rows, place)
         word = max((cell_len(part) for part in column.split()), default=1)
         least.append(max(word, longest if is_whole else min(longest, _FOLDED)))
         needs.append(max(cell_len(column), longest) - least[place])

@@ -18,16 +18,22 @@ _OFFER = (
 )  # fmt: skip
 
 
+_SPARE = (
+    "source", "typical wait", "least purchase", "confidence", "per minute", "seconds", "price of",
+    "resolution", "sound",
+)  # fmt: skip
+
+
 def comparison_tables(found: Comparison) -> list[Table]:
     """Return offers, near offers, and what cannot be had."""
-    tables = [Table("Offers", _OFFER, tuple(map(_offer, found.offers)), _NOTE)]
+    tables = [Table("Offers", _OFFER, tuple(map(_offer, found.offers)), _NOTE, _SPARE)]
     if found.nearest:
         rows = tuple(
             (*_offer(offer)[:2], ", ".join(offer.differs), *_offer(offer)[4:])
             for offer in found.nearest
         )
         columns = ("provider", "model", "differs", *_OFFER[4:])
-        tables.append(Table("Near to it, but not the same", columns, rows))
+        tables.append(Table("Near to it, but not the same", columns, rows, spare=_SPARE))
     if found.unavailable:
         rows = tuple((item.provider, item.model, item.reason) for item in found.unavailable)
         tables.append(Table("Not to be had", ("provider", "model", "why not"), rows))
@@ -126,13 +132,18 @@ _TOTAL = (
 def storyboard_tables(found: Storyboard) -> list[Table]:
     """Return the totals of all ways, then the cheapest offer for each shot."""
     tables = [
-        Table("The whole storyboard", _TOTAL, tuple(map(_total, (*found.mixes, *found.providers)))),
-        Table("With one model for all shots", _TOTAL, tuple(map(_total, found.routes))),
+        _ways("The whole storyboard", (*found.mixes, *found.providers)),
+        _ways("With one model for all shots", found.routes),
     ]
     for mix in found.mixes:
         where = f", {mix.currency}" if len(found.mixes) > 1 else ""
         tables.append(_shots(f"The cheapest offer for each shot{where}", found, mix))
     return [table for table in tables if table.rows]
+
+
+def _ways(title: str, totals: Sequence[Total]) -> Table:
+    spare = ("oldest price", "models", "per second", "seconds")
+    return Table(title, _TOTAL, tuple(map(_total, totals)), spare=spare)
 
 
 def _shots(title: str, found: Storyboard, mix: Total) -> Table:
@@ -142,7 +153,8 @@ def _shots(title: str, found: Storyboard, mix: Total) -> Table:
             zip(found.shots, mix.offers, found.comparisons, strict=True), start=1
         )
     ]
-    return Table(title, ("shot", "prompt", *_CHOSEN, "why not"), tuple(rows))
+    columns, spare = ("shot", "prompt", *_CHOSEN, "why not"), (*_SPARE, "prompt")
+    return Table(title, columns, tuple(rows), spare=spare)
 
 
 def _oldest(total: Total) -> str | None:

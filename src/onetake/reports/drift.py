@@ -124,4 +124,5 @@ def drift_table(drifts: Sequence[Drift]) -> Table:
         "difference", "drift in %", "estimated units", "billed units",
     )  # fmt: skip
     note = "Delivered jobs only. Units: as far as the vendor tells them, priced or not."
-    return Table("Estimated against billed", columns, tuple(rows), note)
+    spare = ("with a bill", "estimated units", "billed units")
+    return Table("Estimated against billed", columns, tuple(rows), note, spare)

@@ -258,7 +258,7 @@ def _sums(title: str, first: str, sums: Sequence[Sum], note: str) -> Table:
         )  # fmt: skip
         rows.append(((item.name, *figures)) if first else figures)
     columns = (first, *_COLUMNS) if first else _COLUMNS
-    return Table(title, columns, tuple(rows), note)
+    return Table(title, columns, tuple(rows), note, ("seconds", "delivered", "failed"))
 
 
 def _unknown(sums: Sequence[Sum]) -> Table:

@@ -34,12 +34,14 @@ class Table:
         columns: names; those of amounts of money end with the unit, such as ``USD/second``.
         rows: cells; None is an unknown, and shown as such, never as zero.
         note: a sentence below it.
+        spare: columns that a narrow terminal may leave out, the first first.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
+    spare: tuple[str, ...] = ()
 
     def shown(self) -> list[list[str]]:
         """Return the cells as people read them."""
