@@ -136,26 +136,33 @@ def _ruled(
     from rich.text import Text
 
     console, ruled = Console(), Table(box=box.SIMPLE_HEAD, header_style="bold")
-    some, cells = list(columns), [list(row) for row in rows]
-    left_out = [name for name in spare if name in some]
-    gone: list[str] = []
-    while (widths := _widths(some, cells, console.width)) is None and left_out:
-        gone.append(left_out.pop(0))
-        place = some.index(gone[-1])
-        del some[place]
-        for row in cells:
-            del row[place]
-    if widths is None:
+    chosen = _chosen(columns, rows, spare, console.width)
+    if chosen is None:
         _plain(columns, rows)
         return
-    for number, (column, width) in enumerate(zip(some, widths, strict=True)):
-        side: Literal["left", "right"] = "right" if _are_figures(cells, number) else "left"
-        ruled.add_column(column, width=width, overflow="fold", justify=side)
-    for row in cells:
-        ruled.add_row(*map(Text, row))  # a prompt may hold what rich takes for markup
+    for place, width in chosen.items():
+        side: Literal["left", "right"] = "right" if _are_figures(rows, place) else "left"
+        ruled.add_column(columns[place], width=width, overflow="fold", justify=side)
+    for row in rows:
+        ruled.add_row(*(Text(row[place]) for place in chosen))  # a prompt is not taken for markup
     console.print(ruled)
+    gone = [column for place, column in enumerate(columns) if place not in chosen]
     if gone:
         hint(f"left out for want of room: {', '.join(gone)}; --format markdown has them")
+
+
+def _chosen(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], room: int
+) -> dict[int, int] | None:
+    """Return the width of each column that there is room for; None if that is not enough."""
+    places = list(range(len(columns)))
+    for name in (None, *spare):
+        places = [place for place in places if columns[place] != name]
+        some = [[row[place] for place in places] for row in rows]
+        widths = _widths([columns[place] for place in places], some, room)
+        if widths is not None:
+            return dict(zip(places, widths, strict=True))
+    return None
 
 
 def _are_figures(rows: Sequence[Sequence[str]], place: int) -> bool:
