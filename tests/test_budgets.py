@@ -334,6 +334,11 @@ def test_what_is_held_lasts_as_long_as_the_work(tmp_path: Path, backend: str) ->
         with pytest.raises(RuntimeError, match="a step failed"):
             await holder.during("j3", parse_money("0.8"), (), failing)
         assert await held() == 0
+        ledger.run_blocking(lambda c: None)  # the writer is there
+        with anyio.CancelScope() as scope:
+            scope.cancel()  # while it is being taken
+            await holder.during("j4", parse_money("0.8"), (), work)
+        assert await held() == 0
 
     anyio.run(main, backend=backend)
     ledger.close()

@@ -367,8 +367,9 @@ def test_an_estimate_reads_files_of_this_machine(
     code, told, error = onetake(*asked, "video=none.mp4")
     assert code == 0
     assert "unknown: it depends on the length of the video" in told
-    assert "not read: " in error
-    assert "none.mp4" in error
+    assert "not read: none.mp4" in error
+    code, _, error = onetake("estimate", "x", "-p", "fal", "-m", "kling-v2.6-pro-image")
+    assert (code, "needs an image" in error) == (2, True)
 
 
 def test_a_missing_price_says_what_it_depends_on(onetake: Any) -> None:

@@ -22,7 +22,7 @@ from onetake.ledger import spending, store
 from onetake.ledger.migrations.upgrade import HEAD
 from onetake.ledger.records import Account
 from onetake.ledger.store import Ledger
-from onetake.ledger.tables import files, metadata
+from onetake.ledger.tables import files, jobs, metadata
 from onetake.settings import ledger_url
 
 ACCOUNT = Account("kling", "host", "live")
@@ -143,8 +143,13 @@ def test_tags_that_look_alike_become_one(url: str) -> None:
         ):  # fmt: skip
             values = {**row, "scope": scope, "name": name, "amount": amount}
             connection.execute(limits.insert().values(**values))
+        add(connection)
+        run = sa.table("jobs", sa.column("run"))
+        connection.execute(run.update().values(run="0123456789abcdef"))
     ledger = Ledger(url)
     kept = ledger.run_blocking(lambda c: spending.limits(c, "live"))
+    named = ledger.run_blocking(lambda c: c.execute(sa.select(jobs.c.run)).scalar())
+    assert named == "auto-0123456789abcdef", "a run that nobody named is told from others"
     ledger.close()
     engine.dispose()
     found = {(one.scope, one.name): int(one.money.amount * 1_000_000) for one in kept}

@@ -161,6 +161,15 @@ def load(asset: Asset, *, any_kind: bool = False) -> LoadedAsset:
     )
 
 
+def is_absent(asset: Asset) -> bool:
+    """Say whether an asset is a file of this machine that is not there (yet)."""
+    source = asset.source
+    if isinstance(source, str):
+        elsewhere = source.startswith(("http://", "https://", "data:")) or _is_vendor_id(source)
+        return not elsewhere and not _local_path(source).exists()
+    return isinstance(source, Path) and not source.exists()
+
+
 def _facts(kind: MediaKind, data: bytes, label: str) -> dict[str, Any]:
     """Measure what can be measured."""
     if kind == "file":

@@ -35,7 +35,7 @@ def exit_code(error: Exception) -> int:
 def guarded(command: Callable[..., Any]) -> int:
     """Run the app; put every expected error into one line, and into the object of --json."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        if isinstance(stream, io.TextIOWrapper) and not _is_utf8(stream):
             stream.reconfigure(errors="backslashreplace")  # what it lacks is told all the same
     try:
         result = command(standalone_mode=False, prog_name="onetake")
@@ -80,8 +80,11 @@ def complain(error: Exception) -> None:
 
 def print_json(value: Any) -> None:
     """Print one JSON value to standard output."""
-    whole = str(sys.stdout.encoding).lower().replace("-", "") == "utf8"
-    print(json.dumps(value, ensure_ascii=not whole, indent=2))  # noqa: T201
+    print(json.dumps(value, ensure_ascii=not _is_utf8(sys.stdout), indent=2))  # noqa: T201
+
+
+def _is_utf8(stream: object) -> bool:
+    return str(getattr(stream, "encoding", None)).lower().replace("-", "") == "utf8"
 
 
 def say(text: str) -> None:

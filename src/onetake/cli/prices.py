@@ -49,6 +49,7 @@ def estimate(
 ) -> None:
     """Say what a request will cost, and where the price comes from."""
     from onetake import plugins
+    from onetake.assets import is_absent
     from onetake.fitting import fit
     from onetake.pricing.estimate import estimate_chain
 
@@ -66,11 +67,10 @@ def estimate(
         audio=audio,
     )
     catalog = plugins.catalog(name)
-    try:
-        fitted = fit(request, catalog)
-    except RequestError as error:  # a price may not depend on the file that cannot be used
-        fitted = fit(request, catalog, load_assets=False)
-        output.hint(f"not read: {error.message}")
+    absent = [asset.label for asset in request.assets if is_absent(asset)]
+    if absent:  # a price may not depend on it
+        output.hint(f"not there, and so not read: {', '.join(absent)}")
+    fitted = fit(request, catalog, load_assets=not absent)
     price = estimate_chain(fitted, catalog, _terms(region))
     if as_json:
         output.print_json(price.to_json())

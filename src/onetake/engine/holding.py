@@ -54,8 +54,8 @@ class Holder:
         Raises:
             BudgetExceeded: there is no room; nothing was paid.
         """
-        await self._take(job_id, cost, tags)
         try:
+            await self._take(job_id, cost, tags)
             return await alive(work, lambda: self._renew(job_id), self._journal.lease)
         except BaseException:
             with anyio.CancelScope(shield=True):

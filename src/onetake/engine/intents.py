@@ -248,10 +248,10 @@ class IntentWriter:
             store.lock_account(connection, account)
         while True:
             known, parent = self._look(connection, account, intent)
+            spending.let_go(connection, job_id)
             if known is not None:
                 return known, False
             cost = _money(intent.reserve, intent.currency)
-            spending.let_go(connection, job_id)
             if intent.ends_with is not None and cost is not None:
                 spending.shrink(connection, intent.ends_with, spending.millionths(cost.amount))
             self._budgets.check(connection, values["created_at"], cost, intent.fitted.tags)

@@ -162,7 +162,8 @@ def give_up(
     connection: sa.Connection, environment: str, now: float, is_gone: Callable[[str], bool]
 ) -> None:
     """Hold nothing any more for workers that are gone, and forget holds that lapsed long ago."""
-    connection.execute(holds.delete().where(holds.c.until < now - _DAY))
+    lapsed = (holds.c.environment == environment, holds.c.until < now - _DAY)
+    connection.execute(holds.delete().where(*lapsed))
     wanted = sa.select(holds.c.owner).filter_by(environment=environment).distinct()
     for owner in connection.execute(wanted).scalars().all():
         if is_gone(owner):

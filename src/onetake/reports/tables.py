@@ -89,6 +89,7 @@ def escaped(text: str) -> str:
     """Write a text for Markdown: nothing in it is markup, and addresses stay what they are."""
     parts = _ADDRESS.split(html.escape(text, quote=False))
     parts[::2] = [_MARKUP.sub(r"\\\g<0>", part) for part in parts[::2]]
+    parts[1::2] = [re.sub(r"[*~!]", r"\\\g<0>", part) for part in parts[1::2]]
     return "".join(parts)
 
 

@@ -70,7 +70,7 @@ class Fault:
 
     def matches(self, scope: Scope) -> bool:
         """Say whether it is meant for this request."""
-        path = re.sub("/{2,}", "/", scope["path"])  # as dialects read it
+        path = re.sub("/{2,}", "/", scope["path"])  # some dialects read it so
         if self.match.get("method", scope["method"]).upper() != scope["method"]:
             return False
         if self.match.get("provider", path.split("/")[1]) != path.split("/")[1]:

@@ -95,7 +95,6 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
         *route("/account/costs", _costs, "GET"),
         *route("/account/billing/package", _deducted, "POST"),
         *route("/account/billing/balance", _nothing_in_cash, "POST"),
-        Route("/cdn/{id}/{name}", functools.partial(_file, sandbox)),
     ]
     for path, read_at_once in AT_ONCE.items():
         inner += route(path, functools.partial(_answer_at_once, read_at_once), "POST")
@@ -115,6 +114,7 @@ def routes(sandbox: Sandbox) -> Sequence[BaseRoute]:
         inner += new(f"/{family}/{{model}}", functools.partial(_create_new, family), "POST")
     everything = ["GET", "POST", "PUT", "DELETE", "PATCH"]
     nowhere = functools.partial(_nowhere, sandbox, tuple(inner))
+    inner.append(Route("/cdn/{id}/{name}", functools.partial(_file, sandbox)))
     inner.append(Route("/{path:path}", nowhere, methods=everything))
     return [Mount("/kling", routes=inner, middleware=[Middleware(_SingleSlashes)])]
 

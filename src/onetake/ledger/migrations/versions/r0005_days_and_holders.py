@@ -1,10 +1,12 @@
 """Indices that find a day's jobs, so that a daily budget costs the same on a ledger of any size.
 
-What is held for a chain says for whom. Tags are kept in Unicode's composed form.
+What is held for a chain says for whom. Tags are kept in Unicode's composed form, and the names
+of runs that nobody named can be told from others.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Any
 
@@ -23,6 +25,7 @@ def upgrade() -> None:
         "holds", sa.Column("owner", sa.String(length=64), server_default="", nullable=False)
     )
     _compose(op.get_bind())
+    _mark_unnamed(op.get_bind())
     op.drop_index("jobs_by_spend", table_name="jobs")
     op.create_index("jobs_by_day", "jobs", ["sent_at", "created_at"], unique=False)
     op.create_index(
@@ -40,6 +43,16 @@ _HOLDS = sa.table("holds", sa.column("job_id"), sa.column("tag"))
 _BUDGETS = sa.table(
     "budgets", *map(sa.column, ("environment", "scope", "name", "amount", "currency"))
 )
+
+
+_JOBS = sa.table("jobs", sa.column("run"))
+
+
+def _mark_unnamed(connection: sa.Connection) -> None:
+    for run in connection.execute(sa.select(_JOBS.c.run).distinct()).scalars().all():
+        if run is not None and re.fullmatch("[0-9a-f]{16}", run):
+            marked = _JOBS.update().where(_JOBS.c.run == run)
+            connection.execute(marked.values(run=f"auto-{run}"))
 
 
 def _compose(connection: sa.Connection) -> None:
