@@ -27,7 +27,7 @@ def onetake(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=55,
+        timeout=120,
         check=False,
     )
 

@@ -342,7 +342,7 @@ def test_an_output_without_the_character_is_no_crash(tmp_path: Path) -> None:
             [sys.executable, "-m", "onetake", *arguments],
             env={**os.environ, **home, "ONETAKE_SANDBOX_SECONDS_PER_JOB": "0"},
             capture_output=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr

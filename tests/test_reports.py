@@ -404,7 +404,7 @@ def test_a_page_in_a_browser(tmp_path: Path, dark: bool) -> None:
     ]  # fmt: skip
     if dark:
         command.insert(2, "--blink-settings=preferredColorScheme=0")
-    subprocess.run(command, check=True, capture_output=True, timeout=50)
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
     with Image.open(picture) as drawn:
         colours = {colour for count, colour in drawn.convert("RGB").getcolors(1 << 24) or ()}
     paper, bars = ("14171a", "6cb0f2") if dark else ("ffffff", "2166ac")

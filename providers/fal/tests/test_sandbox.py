@@ -271,7 +271,7 @@ def last_line(*command: str | Path, **environment: str) -> dict[str, Any]:
         [str(part) for part in command],
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=65,
         env={**os.environ, **environment},
         check=False,
     )
@@ -307,7 +307,10 @@ def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
     clients = ["@fal-ai/client@1.10.1", "@ai-sdk/fal@2.0.59", "ai@6"]
     command = ["npm", "install", "--no-audit", "--no-fund", *clients]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=50, check=False)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=80, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("the npm registry does not answer")
     if done.returncode != 0:
         pytest.skip("the npm registry cannot be reached")
     for script in CLIENTS.glob("*.mjs"):
@@ -355,7 +358,7 @@ def test_webhooks_are_signed_as_documented() -> None:
     with listener(got) as address, sandbox_server(seconds_per_job=0.0) as server:
         server.fail("double_webhook")
         submitted_with(server, fal_webhook=f"{address}/done?intent=1")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 100
         while len(got) < 2 and time.monotonic() < deadline:
             time.sleep(0.02)  # another thread brings it; there is no event to wait for
         [jwk] = httpx.get(f"{server.url}/fal/rest/.well-known/jwks.json").json()["keys"]
