@@ -92,6 +92,7 @@ def test_a_locked_ledger(home: Home) -> None:
         refused(home, "locked", ONETAKE_LEDGER_TIMEOUT="0.3")
 
 
+@pytest.mark.faults
 def test_a_corrupt_ledger(home: Home) -> None:
     """A file that is no database."""
     home.folder.mkdir()
@@ -112,6 +113,7 @@ def test_a_damaged_ledger(home: Home) -> None:
     refused(home, "malformed")
 
 
+@pytest.mark.faults
 def test_a_newer_ledger(home: Home) -> None:
     """Written by a version that knows more."""
     home.open_ledger()
@@ -121,6 +123,7 @@ def test_a_newer_ledger(home: Home) -> None:
     refused(home, "newer onetake")
 
 
+@pytest.mark.faults
 def test_a_ledger_that_may_only_be_read(home: Home) -> None:
     """Opened read-only, because modes of files do not bind root."""
     home.open_ledger()
@@ -128,6 +131,7 @@ def test_a_ledger_that_may_only_be_read(home: Home) -> None:
     refused(home, "readonly", ONETAKE_LEDGER=url)
 
 
+@pytest.mark.faults
 def test_a_ledger_whose_folder_is_a_file(home: Home, tmp_path: Path) -> None:
     """It cannot be made."""
     (tmp_path / "file").write_text("")
@@ -190,6 +194,7 @@ def test_no_room_for_the_file(
     assert len(home.server.charges()) == 1
 
 
+@pytest.mark.faults
 def test_a_media_folder_that_is_a_file(home: Home) -> None:
     """Told, with the place; the job stays paid and open."""
     home.folder.mkdir()
