@@ -52,8 +52,8 @@ def test_without_the_stream_it_takes_twelve(tmp_path: Path) -> None:
 def test_progress_and_log_come_with_the_stream(tmp_path: Path) -> None:
     """Each state once, with the place in the queue; each line of the log once."""
     seen: list[Job] = []
-    with sandbox_server(seconds_per_job=1.0) as server:
-        run(server, tmp_path, lambda fal: fal.generate(LAKE, on_update=seen.append), 1.0)
+    with sandbox_server(seconds_per_job=2.0) as server:
+        run(server, tmp_path, lambda fal: fal.generate(LAKE, on_update=seen.append), 2.0)
     states = [job.state for job in seen]
     for state in (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERED):
         assert state in states
